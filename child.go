@@ -132,7 +132,7 @@ func (c *child) run(ctx context.Context, o order) message {
 
 func (c *child) runTraced(ctx context.Context, p *profiles.Profile, o order) (*results.Run, error) {
 	opts := Options{
-		Out: o.Out, Version: o.Version, Incident: o.Incident, Baseline: o.Baseline, Stop: c.stop,
+		Out: o.Out, Version: o.Version, Command: o.Command, Incident: o.Incident, Baseline: o.Baseline, Stop: c.stop,
 		Progress:  func(now Progress) { c.send(message{Progress: &now}) },
 		Preparing: func(what string) { c.send(message{Preparing: what}) },
 	}

@@ -29,7 +29,9 @@ type client interface {
 }
 
 // makeClient makes p's client of t. real is its driver, if it is a real client.
-func makeClient(p *profiles.Profile, t *target.Target, real *outsider, trace func(dialers.TraceEvent)) (client, error) {
+// ended gets the ends of connections, except those of a real client, which are known when it
+// is closed.
+func makeClient(p *profiles.Profile, t *target.Target, real *outsider, trace func(dialers.TraceEvent), ended func(*results.ConnectionEnd)) (client, error) {
 	if real != nil {
 		return newExternalClient(p, t, real, trace)
 	}
@@ -38,7 +40,7 @@ func makeClient(p *profiles.Profile, t *target.Target, real *outsider, trace fun
 		if err != nil {
 			return nil, err
 		}
-		c.Tracer = trace
+		c.Tracer, c.Ended = trace, ended
 		return c, nil
 	}
 	poller, err := poll.New()
@@ -46,7 +48,7 @@ func makeClient(p *profiles.Profile, t *target.Target, real *outsider, trace fun
 		return nil, err
 	}
 	stock := dialers.NewStock(t.Dialer, t.Requests, p.Load.Timeout)
-	stock.Tracer = trace
+	stock.Tracer, stock.Ended = trace, ended
 	return &stockClient{generator.Each{Doer: stock, Clock: &exactClock{poller, make([]poll.Event, poll.MaxEvents)}}, stock, poller}, nil
 }
 

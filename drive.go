@@ -41,7 +41,7 @@ func (r *run) begin(ctx context.Context) (err error) {
 	if err := r.setStart(ctx); err != nil {
 		return err
 	}
-	if tr.client, err = makeClient(r.profile, r.target, r.outsider, r.opts.Trace); err != nil {
+	if tr.client, err = makeClient(r.profile, r.target, r.outsider, r.opts.Trace, r.seesEnds()); err != nil {
 		return err
 	}
 	tr.open = &generator.Open{
@@ -91,7 +91,7 @@ func (r *run) beginRecord(start time.Time) error {
 		return err
 	}
 	r.doc = results.Run{
-		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question,
+		Schema: results.Schema, Version: r.opts.Version, Name: r.profile.Name, Question: redacted.Question, Command: profiles.Secrets(r.profile, nil).Blank(r.opts.Command),
 		Start: start, Profile: asJSON, Host: collectors.HostFacts(), Warnings: append([]string{}, r.notes...),
 		Baseline: r.baseline.document(), Before: r.target.Before(),
 	}
@@ -138,6 +138,7 @@ func (r *run) drain(ctx context.Context) {
 	r.watch.guard.Over()
 	tr.lost = tr.sampler.Stop()
 	tr.client.Close()
+	r.endsOfOutsider()
 	tr.ticker.stop()
 	r.doc.End = time.Now()
 	r.doc.Complete = true

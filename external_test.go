@@ -18,6 +18,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/external/drivers/golang/kit"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
 )
 
@@ -189,6 +190,18 @@ func TestReproduceWithADriver(t *testing.T) {
 	ladder := strings.Join(run.Packets.Failures[0].Lines(), "\n")
 	if e := run.Packets.Failures[0]; e.By != "server" || !strings.Contains(ladder, "the client: ") || !strings.Contains(ladder, "leased, idle 0.") {
 		t.Errorf("closed by %s:\n%s", e.By, ladder)
+	}
+	byServer, told := 0, 0
+	for _, e := range endsIn(t, filepath.Join(dir, "incident")) {
+		if e.By == results.EndPeer {
+			byServer++
+		}
+		if e.Server == "idle_timeout" {
+			told++
+		}
+	}
+	if uint64(byServer) != run.Connections.ClosedByPeer || told == 0 || told > byServer {
+		t.Errorf("the record has %d ends by the server, who tells why of %d; connections %+v", byServer, told, run.Connections)
 	}
 	if len(d.Errors) == 0 || d.Errors[0].Text == "" || d.Errors[0].Wire == nil {
 		t.Errorf("errors: %+v", d.Errors)

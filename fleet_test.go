@@ -160,6 +160,9 @@ func TestFleetIsOneRun(t *testing.T) {
 			if !run.Valid || len(run.Agents) != 3 || len(run.Unmet()) > 0 || run.Version != "test" || run.Name != p.Name {
 				t.Errorf("valid %v %q, %d agents, unmet %v", run.Valid, run.Invalid, len(run.Agents), run.Unmet())
 			}
+			if n := uint64(len(endsIn(t, dir.Path()))); n != run.Connections.Opened || run.Recording.Connections.Written != n {
+				t.Errorf("the record has %d ends of connections, and says %+v; %d were opened", n, run.Recording.Connections, run.Connections.Opened)
+			}
 			// No agent opened a connection to see whether it reaches the target.
 			if run.Lab == nil || run.Lab.Requests != uint64(len(want)) || run.Proxy == nil && run.Lab.Connections != run.Connections.Opened {
 				t.Errorf("the server saw %+v; connections %+v", run.Lab, run.Connections)

@@ -2,10 +2,13 @@ package kabench
 
 import (
 	"bytes"
+	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 	"github.com/kabench/kabench/results/text"
 )
 
@@ -54,5 +57,88 @@ func TestIdleTimesAtThePeersClose(t *testing.T) {
 		if text := printed(t, run); strings.Contains(text, "never met") || !strings.Contains(text, "at the peer's close 30") {
 			t.Errorf("%s: the text:\n%s", liveness, text)
 		}
+	}
+}
+
+// endsIn is what the record of a run says about the ends of its connections, each of another
+// connection.
+func endsIn(t *testing.T, dir string) (list []results.ConnectionEnd) {
+	t.Helper()
+	d, err := record.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint64]bool{}
+	for e, err := range d.Connections() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if seen[e.Conn] {
+			t.Errorf("connection %d has ended twice", e.Conn)
+		}
+		seen[e.Conn] = true
+		list = append(list, *e)
+	}
+	return list
+}
+
+// The record says how each connection ended: as often as the document counts, and why the
+// server closed, if it is kabench's own, also behind a link or with another client. A
+// connection that the pool keeps for too long is closed by the server's timer, and
+// one that it does not by ours.
+func TestEndsOfConnections(t *testing.T) {
+	const server = "target.lab={idle_timeout: 200ms}"
+	for name, c := range map[string]struct {
+		sets   []string
+		by     results.Ender // of the connections that ended before the end of the run
+		reason string
+		told   bool // the server says why
+	}{
+		"the server's timer":              {[]string{server}, results.EndPeer, "peer_closed", true},
+		"the server's timer over a link":  {[]string{server, "target.link.delay=2ms"}, results.EndPeer, "peer_closed", true},
+		"the server's timer over TLS":     {[]string{server, "target.lab.tls=true"}, results.EndPeer, "peer_closed", true},
+		"the server's timer and net/http": {[]string{server, "client=stock", "pool=default"}, results.EndPeer, "", true},
+		"our timer":                       {[]string{server, "pool.idle_timeout=40ms", "pool.expiry=timer"}, results.EndUs, "expired", false},
+		"our cap of requests":             {[]string{server, "pool.max_requests=1"}, results.EndUs, "max_requests", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "run")
+			run, err := Run(t.Context(), load(t, "", append([]string{"load.rate=3/s", "load.duration=2s", "load.arrivals=constant"}, c.sets...)...), Options{Out: out})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var n uint64
+			counts, reasons := map[results.Ender]uint64{}, map[string]uint64{}
+			for _, e := range endsIn(t, out) {
+				n++
+				counts[e.By]++
+				if e.Reason != "" {
+					reasons[e.Reason]++
+				}
+				if e.Opened < 0 || e.Opened > e.Ended || e.Ended > e.Closed || e.Closed > run.End.Sub(run.Start) || e.Uses == 0 {
+					t.Errorf("%+v of a run of %v", e, run.End.Sub(run.Start))
+				}
+				if e.Reason == "shutdown" || c.reason == "" && e.By == results.EndUs { // the end of the run
+					continue
+				}
+				if e.By != c.by && e.By != results.EndUnknown || e.Reason != c.reason || e.Idle == results.Never {
+					t.Errorf("by %v, because of %q, idle for %v", e.By, e.Reason, e.Idle)
+				}
+				if told := e.Server == "idle_timeout" && e.ServerAt > e.Opened && e.ServerAt <= e.Ended; e.By == results.EndPeer && told != c.told {
+					t.Errorf("the server says %q at %v; it ended at %v", e.Server, e.ServerAt, e.Ended)
+				}
+			}
+			k := run.Connections
+			if n == 0 || n != k.Opened || run.Recording.Connections.Written != n || !maps.Equal(reasons, k.Evictions) {
+				t.Errorf("%d ends, because of %v; recording %+v, connections %+v", n, reasons, run.Recording.Connections, k)
+			}
+			if strings.HasSuffix(name, "TLS") { // a close_notify is no end in the document
+				return
+			}
+			if counts[results.EndUs] != k.ClosedByUs || counts[results.EndPeer] != k.ClosedByPeer || counts[results.EndReset] != k.Reset || counts[results.EndUnknown] != k.Unknown {
+				t.Errorf("ended by %v, connections %+v", counts, k)
+			}
+		})
 	}
 }

@@ -53,6 +53,7 @@ type order struct {
 	Live     bool              `json:"live,omitempty"` // there may be questions for the page
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
+	Command  string            `json:"command,omitempty"`
 	Trace    bool              `json:"trace,omitempty"` // send the changes to connections
 	// Warnings are the profile's, whose rewritten text no longer causes them, and Given
 	// says where fields of its pool were set.
@@ -183,7 +184,7 @@ func orderFor(p *profiles.Profile, opts Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Trace != nil, p.Warnings, p.Given})
+	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Command, opts.Trace != nil, p.Warnings, p.Given})
 }
 
 // outcome is what Run returned in the child.

@@ -55,6 +55,9 @@ func TestRunInNetwork(t *testing.T) {
 					opened += c.Count
 				}
 			}
+			if n := len(endsIn(t, dir)); uint64(n) != opened {
+				t.Errorf("the record has %d ends of connections, %d were opened", n, opened)
+			}
 			if opened != run.Connections.Opened {
 				t.Errorf("%d connections of the client in the packets, it opened %d", opened, run.Connections.Opened)
 			}

@@ -20,6 +20,7 @@ import (
 type Options struct {
 	Out     string // the run's directory, which must not exist or be empty; "": nothing is written
 	Version string // of kabench, for the record
+	Command string // the command line that asked for the run, for the record; secrets of the profile are blanked in it
 	// Bare turns off everything that watches the run, to measure what watching costs:
 	// the document has only counts and latencies, and nothing is written to Out.
 	Bare bool
@@ -48,7 +49,8 @@ type Options struct {
 	Trace func(dialers.TraceEvent)
 }
 
-// A Feed follows a run while it goes on, to show it elsewhere.
+// A Feed follows a run while it goes on, to show it elsewhere. If it has a method
+// Ended(*results.ConnectionEnd), that gets how each connection ended, and must not keep it.
 type Feed interface {
 	// Begin comes first, with the document as known before the first request. It does
 	// not come for a run that could not begin, or that another process makes.

@@ -110,10 +110,10 @@ func (s *Share) number(e *results.Exchange) {
 }
 
 // inWhole returns the number that the agent's connection own has in the whole run; 0 is
-// none.
+// none, and without a share it is the same.
 func (s *Share) inWhole(own uint64) uint64 {
-	if own == 0 {
-		return 0
+	if s == nil || own == 0 {
+		return own
 	}
 	return (own-1)*uint64(s.Of) + uint64(s.Index) + 1
 }

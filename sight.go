@@ -116,3 +116,32 @@ func (s *sight) measure(r *run) {
 		r.warnf("the packets of the failures are not kept: %v", err)
 	}
 }
+
+// endOf is how a connection of a real client ended, as its packets show it; nil if it is open
+// or was never established.
+func endOf(c *witness.Conn) *results.ConnectionEnd {
+	if c.Close.How == evidence.Open || c.Close.At == results.Never || c.Ready == results.Never {
+		return nil
+	}
+	e := &results.ConnectionEnd{
+		Conn: c.N, Opened: max(c.Ready, c.Secured), Ended: c.Close.At, Closed: c.Close.At, Uses: c.Requests, Idle: c.Idle, ServerAt: results.Never, Local: c.Client,
+	}
+	switch c.Close.How {
+	case evidence.FIN:
+		e.How = results.HowFIN
+	case evidence.RST:
+		e.How = results.HowRST
+	case evidence.Notify:
+		e.How = results.HowCloseNotify
+	}
+	switch {
+	case c.Close.By == evidence.ByClient:
+		e.By = results.EndUs
+	case e.How == results.HowRST && c.Close.By != evidence.Nobody:
+		e.By = results.EndReset
+	case c.Close.By == evidence.ByServer:
+		e.By = results.EndPeer
+	}
+	e.Failed = c.Idle == results.Never
+	return e
+}

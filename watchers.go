@@ -131,3 +131,34 @@ func (r *run) sample(s results.Sample) error {
 	}
 	return r.record.Sample(s)
 }
+
+// seesEnds returns what gets the end of each connection; nil: nobody wants to know.
+func (r *run) seesEnds() func(*results.ConnectionEnd) {
+	feed, follows := r.opts.Live.(interface{ Ended(*results.ConnectionEnd) })
+	if r.record == nil && !follows {
+		return nil
+	}
+	return func(e *results.ConnectionEnd) {
+		r.target.FillEnd(e, r.doc.Start)
+		e.Conn = r.share.inWhole(e.Conn)
+		if r.record != nil {
+			r.record.ObserveEnd(e)
+		}
+		if follows {
+			feed.Ended(e)
+		}
+	}
+}
+
+// endsOfOutsider records how the connections of a real client ended, which has been closed.
+func (r *run) endsOfOutsider() {
+	saw := r.seesEnds()
+	if saw == nil || r.outsider == nil || r.outsider.witness.packets == nil {
+		return
+	}
+	for _, c := range r.outsider.witness.packets.Conns(r.doc.Start) {
+		if e := endOf(&c); e != nil {
+			saw(e)
+		}
+	}
+}

@@ -27,6 +27,9 @@ type Client struct {
 	// connection, while the Client is busy with it: it must return at once, and not
 	// call the Client.
 	Tracer func(TraceEvent)
+	// Ended, if set like Tracer and under the same conditions, is called once for each
+	// connection, when it is closed. It must not keep what it is called with.
+	Ended func(*results.ConnectionEnd)
 
 	policy      pool.Policy
 	dialer      *Dialer
@@ -52,6 +55,7 @@ type Client struct {
 	decisions []decision            // to be carried out
 	evidence  evidence
 	idles     idles
+	end       results.ConnectionEnd // room for Ended
 }
 
 // Config is what a Client is made of.

@@ -3,12 +3,14 @@ package dialers
 import (
 	"errors"
 	"io"
+	"net/netip"
 	"syscall"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/poll"
 	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/results"
 )
 
 // connection is a connection of a Client. It reads and writes for the exchange on
@@ -39,6 +41,17 @@ type connection struct {
 	idleEnded bool          // the peer ended it while it was idle
 
 	traced connectionTrace // if there is a Tracer
+	end    connectionEnd   // if somebody wants to know
+}
+
+// connectionEnd is what is kept about a connection to say how it ended.
+type connectionEnd struct {
+	peerAt   time.Duration // the peer's end was noticed; 0: it was not
+	busy     bool          // an exchange was on the connection then
+	closedAt time.Duration // by us
+	local    netip.AddrPort
+	unread   bool // we closed with unread data: an RST
+	failed   bool // its last exchange
 }
 
 // Event implements transport.Listener.
@@ -55,7 +68,20 @@ func (c *connection) Event(e poll.Event) {
 // noteFin remembers that the peer's FIN has come, if e says so. Our half is open as long
 // as there are events, so the peer was the first to end the connection, even if its RST
 // comes too.
-func (c *connection) noteFin(e poll.Event) { c.fin = c.fin || e.Ended && !e.Failed }
+func (c *connection) noteFin(e poll.Event) {
+	c.fin = c.fin || e.Ended && !e.Failed
+	if e.Ended {
+		c.notePeerAt()
+	}
+}
+
+// notePeerAt notes when the peer's end was noticed, the first time.
+func (c *connection) notePeerAt() {
+	if c.client.Ended == nil || c.end.peerAt != 0 {
+		return
+	}
+	c.end.peerAt, c.end.busy = c.client.clock(), c.exchange != nil
+}
 
 // Writable implements transport.Owner.
 func (c *connection) Writable() {
@@ -151,6 +177,7 @@ func (c *connection) notePeerEnd(err error) {
 	if c.peerEnd == pool.Keep {
 		return
 	}
+	c.notePeerAt()
 	c.endedIdle() // a close_notify has no event of its own
 	if c.client.Tracer != nil {
 		tracePeerEnd(c, c.peerEnd, CauseOf(err))
@@ -198,6 +225,15 @@ func (c *connection) close(reason pool.Reason) {
 	case c.peerEnd == pool.Reset:
 		seen = transport.CloserReset
 	}
+	if c.client.Ended != nil {
+		c.end.closedAt = c.client.clock()
+		if c.end.peerAt > 0 { // else nobody asks
+			c.end.local = c.wire.Local()
+		}
+		if c.unread && seen == transport.CloserNone {
+			c.end.unread, _ = c.wire.Peek()
+		}
+	}
 	c.wire.Close(seen, c)
 }
 
@@ -213,7 +249,46 @@ func (c *connection) Closed(first transport.Closer, notify transport.CloseNotify
 	if c.client.Tracer != nil {
 		c.trace(TraceEvent{At: c.client.clock(), State: Unregistered, Reason: c.reason, First: first})
 	}
+	if c.client.Ended != nil {
+		c.client.Ended(c.howEnded(first, notify))
+	}
 }
+
+// howEnded describes the end of the connection, which is closed. The next call overwrites it.
+func (c *connection) howEnded(first transport.Closer, notify transport.CloseNotify) *results.ConnectionEnd {
+	e := &c.client.end
+	*e = results.ConnectionEnd{
+		Conn: c.id, Opened: max(c.dialed.connected, c.dialed.secured), Ended: c.end.closedAt, Closed: c.end.closedAt, Uses: c.entry.Uses,
+		By: enders[first], Reason: c.reason.String(), ServerAt: results.Never, Local: c.end.local, Failed: c.end.failed,
+	}
+	since := c.idleSince
+	if since == 0 {
+		since = e.Opened
+	}
+	switch {
+	case notify == transport.NotifiedByPeer:
+		e.By, e.How = results.EndPeer, results.HowCloseNotify
+	case first == transport.CloserPeer:
+		e.How = results.HowFIN
+	case first == transport.CloserReset, c.end.unread:
+		e.How = results.HowRST
+	case first == transport.CloserUs && notify == transport.NotifiedByUs:
+		e.How = results.HowCloseNotify
+	case first == transport.CloserUs:
+		e.How = results.HowFIN
+	}
+	busy := c.end.failed
+	if e.By != results.EndUs && c.end.peerAt > 0 {
+		e.Ended, busy = c.end.peerAt, c.end.busy
+	}
+	if e.Idle = max(e.Ended-since, 0); busy {
+		e.Idle = results.Never
+	}
+	return e
+}
+
+// enders are the sides by what the kernel says.
+var enders = [transport.NumClosers]results.Ender{transport.CloserUs: results.EndUs, transport.CloserPeer: results.EndPeer, transport.CloserReset: results.EndReset}
 
 // trace calls the Tracer, which there is, with a change to the connection.
 func (c *connection) trace(e TraceEvent) {

@@ -321,6 +321,9 @@ func (x *exchange) end() {
 	e.Done = c.stamp
 	e.SeenPhase, e.SeenCause = Classify(*f)
 	e.Err = errorBehind(e.SeenCause, *f)
+	if conn != nil {
+		conn.end.failed = e.SeenPhase != results.PhaseDone
+	}
 	point, reset := failurePoint(e, x.out.written, f.StatusRead)
 	rule, resend := c.policy.ResendBy(pool.Attempt{
 		Method: x.req.method, HasBody: len(x.out.bytes) > x.req.head, IdempotencyKey: x.req.hasKey,

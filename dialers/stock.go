@@ -27,6 +27,9 @@ type Stock struct {
 	// that can be seen from outside the Transport, by several goroutines. It must
 	// return at once, and not call the Stock.
 	Tracer func(TraceEvent)
+	// Ended, if set like Tracer and under the same conditions, is called once for each
+	// connection, when it is closed.
+	Ended func(*results.ConnectionEnd)
 
 	transport *http.Transport
 	requests  []*Request

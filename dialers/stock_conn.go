@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/transport"
+	"github.com/kabench/kabench/results"
 )
 
 // stockConn is a connection below the Transport. It counts bytes, and keeps the
@@ -41,6 +42,11 @@ type stockConn struct {
 	closing  bool     // guarded by mu: our own close has begun
 	cut      bool     // guarded by mu: a Write did not take all its bytes, for whatever reason
 	use      stockUse // guarded by mu
+
+	idleSince time.Duration // guarded by mu: its last exchange ended; 0: it has had none
+	peerAt    time.Duration // guarded by mu: a Read or Write met the peer's end; 0: none has
+	busy      bool          // guarded by mu: an exchange was on it then
+	closedAt  time.Duration // guarded by mu
 }
 
 // stockUse is whether an exchange is on a connection, for the gauges.
@@ -90,6 +96,9 @@ func (c *stockConn) keep(first *error, err error) {
 	}
 	if *first == nil && err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
 		*first = err
+		if c.peerAt == 0 {
+			c.peerAt, c.busy = c.stock.now(), c.use == inUse
+		}
 	}
 }
 
@@ -159,6 +168,9 @@ func (c *stockConn) turnTo(use stockUse) {
 	}
 	was := c.use
 	c.use = use
+	if was == inUse {
+		c.idleSince = c.stock.now()
+	}
 	c.stock.change(func(st *Stats) {
 		for change, u := range map[int]stockUse{-1: was, 1: use} {
 			switch u {
@@ -191,7 +203,7 @@ func (c *stockConn) Close() error {
 // know what the peer does first.
 func (c *stockConn) closeBelow() (first Closer) {
 	c.mu.Lock()
-	c.closing = true
+	c.closing, c.closedAt = true, c.stock.now()
 	c.mu.Unlock()
 	if c.writing.TryLock() {
 		defer c.writing.Unlock()
@@ -224,6 +236,9 @@ func (c *stockConn) counted(first Closer) {
 	case CloserReset:
 		c.tracePeerEnd(syscall.ECONNRESET)
 	}
+	if c.stock.Ended != nil {
+		c.stock.Ended(c.howEnded(first))
+	}
 	c.turnTo(ended)
 	c.trace(TraceEvent{State: Unregistered, First: first})
 	c.stock.change(func(st *Stats) {
@@ -239,6 +254,37 @@ func (c *stockConn) counted(first Closer) {
 			st.ClosedUnknown++
 		}
 	})
+}
+
+// howEnded describes the end of the connection, which is closed. net/http does not say
+// why it closes one. What TLS said is not seen here.
+func (c *stockConn) howEnded(first Closer) *results.ConnectionEnd {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := &results.ConnectionEnd{
+		Conn: c.id, Opened: c.born, Ended: c.closedAt, Closed: c.closedAt, Uses: int(c.uses.Load()), By: enders[first], ServerAt: results.Never,
+	}
+	if tcp, ok := c.LocalAddr().(*net.TCPAddr); ok {
+		e.Local = tcp.AddrPort()
+	}
+	switch first {
+	case CloserReset:
+		e.How = results.HowRST
+	case CloserPeer, CloserUs:
+		e.How = results.HowFIN
+	}
+	busy := c.use == inUse
+	if e.By != results.EndUs && c.peerAt > 0 {
+		e.Ended, busy = c.peerAt, c.busy
+	}
+	since := c.idleSince
+	if since == 0 {
+		since = c.born
+	}
+	if e.Idle, e.Failed = max(e.Ended-since, 0), busy; busy {
+		e.Idle = results.Never
+	}
+	return e
 }
 
 // endedByReset reports whether an RST has ended conn, whichever call has met it. A

@@ -28,8 +28,8 @@ const (
 // comes from its time of day, up to half an hour from it, on any whole day of the log; from a
 // shorter one, from anywhere in it. Where a block passes the end, it continues at the beginning.
 //
-// The due times are relative to from, the time since the beginning of what is filled, which is
-// at the time of day of the log's first request. The same seed gives the same, wherever reading
+// The due times are relative to from. That is a time since the first block, which begins at the
+// time of day of the log's first request. The same seed gives the same, wherever reading
 // begins.
 func (t *Times) Resample(seed uint64, from time.Duration) Schedule {
 	whole, length := t.blocks()
@@ -39,7 +39,7 @@ func (t *Times) Resample(seed uint64, from time.Duration) Schedule {
 		for k := begin / length; more; k++ {
 			rng := rand.New(rand.NewPCG(seed, uint64(k)^0x626c6f636b))
 			source := t.source(rng, k*length, whole)
-			own := rng.Uint64()              // a second that is copied again is spread anew
+			own := rng.Uint64()              // each copy of a second is spread in its own way
 			copied := func(a, b, to int64) { // the log from a to b, for the time from to on
 				t.spread(own, a, func(at int64) bool {
 					if at >= b {

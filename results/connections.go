@@ -1,5 +1,12 @@
 package results
 
+import (
+	"net/netip"
+	"time"
+
+	"github.com/kabench/kabench/internal/enum"
+)
+
 // Kernel is how far the kernel's TCP counters rose during a run: from the start of
 // the warm-up until kabench begins to close the idle connections at the end. The
 // counters cover the whole network namespace: both sides when the server is in it,
@@ -163,3 +170,58 @@ func (s *Sample) AddGauges(o *Sample) {
 	s.Goroutines += o.Goroutines
 	s.OpenFiles += o.OpenFiles
 }
+
+// ConnectionEnd is how a connection of the client ended. Stamps are offsets from the start
+// of the run; a stamp that is not known is Never.
+type ConnectionEnd struct {
+	Conn   uint64        // as Exchange.Conn
+	Opened time.Duration // its handshakes were done
+	Ended  time.Duration // the first end of a side, as the client saw it: of the peer, when it was noticed; of the client, when it closed
+	Closed time.Duration // the client closed its socket: Ended, or later
+	Uses   int           // how often a request was put on it
+	Idle   time.Duration // how long it had been idle at Ended; Never: a request was on it, or that is not known
+	By     Ender
+	How    EndedHow
+	Reason string // why it left the client's pool: the name of an eviction; "": not known
+
+	// What a server of kabench's own reports about a connection that it closed first.
+	Server   string        // why, as idle_timeout; "": it is not kabench's, or not first
+	ServerAt time.Duration // when it closed its side
+
+	Local  netip.AddrPort // the client's address. Not recorded
+	Failed bool           // a request was on it and failed, or may have: then the record has it. Not recorded
+}
+
+// Ender is which side ended a connection first. A TLS close_notify counts as an end.
+type Ender uint8
+
+// The sides, as Connections counts them, except that there a close_notify does not count.
+const (
+	EndUnknown Ender = iota // which was first could not be seen
+	EndUs                   // the client
+	EndPeer                 // the peer, without a reset
+	EndReset                // the peer, by a reset
+)
+
+// EndedHow is how the first side ended a connection.
+type EndedHow uint8
+
+// The ways.
+const (
+	HowUnknown EndedHow = iota
+	HowFIN
+	HowRST
+	HowCloseNotify
+)
+
+var (
+	enders = enum.Names[Ender]{"unknown", "us", "peer", "reset"}
+	ways   = enum.Names[EndedHow]{"unknown", "fin", "rst", "close_notify"}
+)
+
+func (e Ender) String() string                      { return enders.Text(e) }
+func (e Ender) MarshalText() ([]byte, error)        { return enders.Marshal(e) }
+func (e *Ender) UnmarshalText(text []byte) error    { return enders.Unmarshal(text, e) }
+func (h EndedHow) String() string                   { return ways.Text(h) }
+func (h EndedHow) MarshalText() ([]byte, error)     { return ways.Marshal(h) }
+func (h *EndedHow) UnmarshalText(text []byte) error { return ways.Unmarshal(text, h) }

@@ -64,7 +64,7 @@ type Trace struct {
 	Requests   uint64  `json:"requests"`
 	Seconds    float64 `json:"seconds"`
 	Rate       float64 `json:"rate"`             // per second
-	Log        int     `json:"log_requests"`     // selected from the log, of which Requests are the first
+	Log        int     `json:"log_requests"`     // selected from the log; the run has the first of them
 	Begin      string  `json:"begin,omitempty"`  // the moment of the first, in the log's zone; empty: the log has no dates
 	Speed      float64 `json:"speed"`            // by which the times of the log were divided
 	Resolution float64 `json:"resolution"`       // of the log's stamps, in seconds
@@ -128,6 +128,16 @@ type Recording struct {
 	LeftOut        uint64 `json:"left_out"`         // successes not written, by choice
 	Lost           uint64 `json:"lost,omitempty"`   // exchanges of any kind not written, because the record had stopped
 	Error          string `json:"error,omitempty"`  // why the record, or the samples, stop early
+	// Connections is what the record of connections contains; nil: there is none.
+	Connections *RecordedConnections `json:"connections,omitempty"`
+}
+
+// RecordedConnections says what the record of the ends of connections contains. Of
+// connections on which no request failed, one in SuccessesOneIn is recorded.
+type RecordedConnections struct {
+	Written uint64 `json:"written"`
+	LeftOut uint64 `json:"left_out"`       // not written, by choice
+	Lost    uint64 `json:"lost,omitempty"` // not written, because the record had stopped
 }
 
 // MaxSeconds is how many seconds of a run are looked at one by one: a day's.

@@ -29,6 +29,7 @@ type Run struct {
 	Version     string `json:"version"` // of kabench
 	Name        string `json:"name"`
 	Question    string `json:"question,omitempty"`
+	Command     string `json:"command,omitempty"`     // the command line that made the run, secrets blanked; "": a program made it
 	Complete    bool   `json:"complete"`              // false: the run was cut off, and this document was rebuilt from its record
 	Interrupted bool   `json:"interrupted,omitempty"` // stopped early, by a signal or by the condition in Stopped. Such a run is still complete
 
@@ -164,6 +165,7 @@ type Host struct {
 	GoVersion string            `json:"go"`
 	OpenFiles uint64            `json:"open_files_limit,omitempty"`
 	Sysctls   map[string]string `json:"sysctls,omitempty"`
+	Commit    string            `json:"commit,omitempty"` // of the checkout on which a CI job made the run, in hexadecimal
 }
 
 // Expectation is one condition of a profile and what the run showed.

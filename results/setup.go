@@ -22,6 +22,13 @@ type Setup struct {
 	Method   string // "" if the requests come from a file; so is URL then
 	URL      string
 	Hosts    []string // the target's names and addresses in the profile
+	File     string   // the file with the requests; "": none
+
+	// Server has the settings of kabench's own server, by their key, if that is the target; nil: it is not.
+	Server  map[string]string
+	Proxies int               // number of kabench's own proxies in front of the target
+	Link    map[string]string // settings of kabench's own link to the target; nil: there is none
+	Private bool              // in a private network
 
 	TLSResume bool // the client takes up earlier TLS sessions
 
@@ -37,9 +44,9 @@ type Setup struct {
 // keeps these settings. It reads each section by itself, so that a section of another
 // version does not make the others unreadable.
 func SetupOf(run *Run) Setup {
-	var p struct{ Client, Load, Pool, Target json.RawMessage }
+	var p struct{ Client, Load, Pool, Target, Network json.RawMessage }
 	if json.Unmarshal(run.Profile, &p) != nil {
-		p.Client, p.Load, p.Pool, p.Target = nil, nil, nil, nil
+		p.Client, p.Load, p.Pool, p.Target, p.Network = nil, nil, nil, nil, nil
 	}
 	s := Setup{Client: settingText(p.Client), Load: settingTexts(p.Load), Pool: settingTexts(p.Pool), MaxConns: -1, PendingMax: -1}
 	s.Duration, s.WarmUp, s.MaxLag = settingTime(s.Load["duration"]), settingTime(s.Load["warm_up"]), settingTime(s.Load["max_lag"])
@@ -56,6 +63,7 @@ func SetupOf(run *Run) Setup {
 	if json.Unmarshal(p.Pool, &pool) == nil {
 		s.MaxConns, s.PendingMax = pool.MaxConns, pool.PendingMax
 	}
+	s.Private = len(p.Network) > 0 && string(p.Network) != "null"
 	s.readTarget(p.Target)
 	return s
 }
@@ -78,6 +86,10 @@ func (s *Setup) readTarget(section json.RawMessage) {
 		Lab     *peer    `json:"lab"`
 		Proxies []peer   `json:"proxies"`
 	}
+	var raw struct{ Lab, Link json.RawMessage }
+	if json.Unmarshal(section, &raw) == nil {
+		s.Server, s.Link = settingTexts(raw.Lab), settingTexts(raw.Link)
+	}
 	if json.Unmarshal(section, &t) != nil {
 		return
 	}
@@ -87,7 +99,7 @@ func (s *Setup) readTarget(section json.RawMessage) {
 	if u, err := url.Parse(t.URL); err == nil {
 		s.Hosts = append(s.Hosts, u.Hostname())
 	}
-	s.TLSResume = t.TLS.Resume
+	s.File, s.Proxies, s.TLSResume = t.File, len(t.Proxies), t.TLS.Resume
 	s.Hosts = append(append(s.Hosts, t.TLS.ServerName), t.Sources...)
 	for name, value := range t.Headers {
 		if strings.EqualFold(name, "Host") {
@@ -105,7 +117,7 @@ func (s *Setup) readTarget(section json.RawMessage) {
 // settingTexts are the settings of a section, by their key.
 func settingTexts(section json.RawMessage) map[string]string {
 	var values map[string]json.RawMessage
-	if json.Unmarshal(section, &values) != nil {
+	if json.Unmarshal(section, &values) != nil || values == nil {
 		return nil
 	}
 	texts := map[string]string{}

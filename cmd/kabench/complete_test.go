@@ -58,6 +58,7 @@ func TestCompletion(t *testing.T) {
 		"export ":                           {"", dirs},
 		"publish ":                          {"", dirs},
 		"publish --site ":                   {"", dirs},
+		"trend ":                            {"", dirs},
 		"run --out ":                        {"", dirs},
 		"run --baseline ":                   {"", dirs},
 		"run --targets ":                    {"", files},

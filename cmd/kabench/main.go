@@ -105,7 +105,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 	root.AddCommand(
 		measure.NewRun(s), measure.NewReproduce(s), measure.NewCompare(s), measure.NewLab(s),
 		foresee.NewForecast(s), foresee.NewTune(s),
-		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s),
+		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s), kept.NewTrend(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
 		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
 		own.NewProbe(s),

@@ -1,4 +1,5 @@
-// Package chromium starts a real browser without a window for tests.
+// Package chromium starts a real browser without a window for tests, and compares how pages
+// look with pictures of reference.
 package chromium
 
 import (
@@ -34,7 +35,7 @@ func Start(t testing.TB) context.Context {
 		chromedp.UserDataDir(home), chromedp.WSURLReadTimeout(time.Minute),
 	)
 	ctx, quit := chromedp.NewContext(allocator)
-	ctx, expire := context.WithTimeout(ctx, 2*time.Minute)
+	ctx, expire := context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(func() {
 		_ = chromedp.Cancel(ctx) // asks Chromium to end and waits until it has
 		expire()

@@ -83,6 +83,7 @@ func (o *Traffic) AddSet(set string) { o.sets = append([]string{set}, o.sets...)
 // Given notes which flags the command line of c has.
 func (o *Traffic) Given(c *cobra.Command) {
 	o.Has = c.Flags().Changed
+	o.Changes = slices.Clone(o.Changes) // the flags keep their values in the first list
 	o.Changes = slices.DeleteFunc(o.Changes, func(ch Change) bool { return !o.Has(ch.Flag) })
 }
 

@@ -32,6 +32,46 @@ type Link struct {
 	target string
 	ln     *serve.Listener
 	late   lateness
+	behind doors
+}
+
+// keepDoors is how many connections a link remembers, the newest ones: as many as a
+// server's stories.
+const keepDoors = 10_000
+
+// doors are the link's own addresses at the server, by those of its clients.
+type doors struct {
+	mu    sync.Mutex
+	own   map[string]string // guarded by mu
+	order []string          // guarded by mu: the clients
+	next  int               // guarded by mu: index in order of the next one, once it is full
+}
+
+func (d *doors) add(client, own string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.own == nil {
+		d.own = map[string]string{}
+	}
+	if _, again := d.own[client]; !again {
+		if len(d.order) < keepDoors {
+			d.order = append(d.order, client)
+		} else {
+			delete(d.own, d.order[d.next])
+			d.order[d.next] = client
+			d.next = (d.next + 1) % keepDoors
+		}
+	}
+	d.own[client] = own
+}
+
+// Behind returns the address at which the server sees the newest connection of a client
+// of the link; ok is false if it is not known.
+func (l *Link) Behind(client string) (own string, ok bool) {
+	l.behind.mu.Lock()
+	defer l.behind.mu.Unlock()
+	own, ok = l.behind.own[client]
+	return own, ok
 }
 
 // Late returns how late the link delivered, counted from the end of its delay.
@@ -85,6 +125,7 @@ func (l *Link) relay(client *net.TCPConn) {
 	if err != nil {
 		down.reset(r.due(), false)
 	} else {
+		l.behind.add(client.RemoteAddr().String(), server.LocalAddr().String())
 		defer r.own(server)()
 		readers.Go(func() { r.read(server, down) })
 		writers.Go(func() { r.write(up, server, down) })

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/kabench/kabench/internal/lab/serve"
 	"github.com/kabench/kabench/internal/lab/story"
@@ -105,6 +106,11 @@ func (s *Server) Find(id string) []story.Found { return s.stories.Find(id) }
 // Reads returns how many requests were read on the newest connection from remote; see
 // [story.Log.Reads].
 func (s *Server) Reads(remote string) (n int, ok bool) { return s.stories.Reads(remote) }
+
+// Ending returns how the newest connection from remote ended; see [story.Log.Ending].
+func (s *Server) Ending(remote string) (story.Ending, time.Time, bool) {
+	return s.stories.Ending(remote)
+}
 
 // Executions returns how often each of the first 100,000 different requests arrived.
 func (s *Server) Executions() []Execution { return s.tally.executions() }

@@ -35,9 +35,11 @@ type Feed struct {
 	queue struct {
 		sync.Mutex
 		list   []results.Exchange // up to its capacity
+		ends   []results.ConnectionEnd
 		missed uint64
 	}
-	spare []results.Exchange // owned by gather
+	spare []results.Exchange      // owned by gather
+	late  []results.ConnectionEnd // likewise: those of the last gather
 
 	stop, done chan struct{} // of the goroutine
 
@@ -73,6 +75,7 @@ func (f *Feed) Begin(doc *results.Run) {
 				f.gather()
 			case <-f.stop:
 				f.gather()
+				f.gather() // what is late
 				return
 			}
 		}
@@ -91,6 +94,17 @@ func (f *Feed) Observe(e *results.Exchange) {
 	q.Unlock()
 }
 
+// Ended receives how a connection ended. It does not keep e. If the queue is full, the page
+// does not say how the connection ended.
+func (f *Feed) Ended(e *results.ConnectionEnd) {
+	q := &f.queue
+	q.Lock()
+	if len(q.ends) < queued {
+		q.ends = append(q.ends, *e)
+	}
+	q.Unlock()
+}
+
 // Missed says that n exchanges have ended that Observe does not receive.
 func (f *Feed) Missed(n uint64) {
 	f.queue.Lock()
@@ -105,14 +119,18 @@ func (f *Feed) Sample(s results.Sample) { f.gatherer.Sample(s) }
 func (f *Feed) gather() {
 	q := &f.queue
 	q.Lock()
-	full := q.list
-	q.list = f.spare
+	full, ends := q.list, q.ends
+	q.list, q.ends = f.spare, nil
 	q.Unlock()
 	for i := range full {
 		f.gatherer.Observe(&full[i])
 	}
 	clear(full) // so that errors and attempts can be freed
 	f.spare = full[:0]
+	for i := range f.late { // by now the exchanges of each have been observed
+		f.gatherer.Ended(&f.late[i])
+	}
+	f.late = ends
 }
 
 // End ends the run with its document, which it copies. It must be called after the last

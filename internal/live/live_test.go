@@ -111,11 +111,15 @@ func TestPageFollowsARun(t *testing.T) {
 		t.Errorf("%v, %.200s", answer.Status, html)
 	}
 
+	feed.Ended(&results.ConnectionEnd{Conn: r.Lifelines.Lanes[0].Conn, Ended: time.Second, Closed: time.Second, Idle: 500 * time.Millisecond, By: results.EndUs, How: results.HowFIN, Reason: "shutdown"})
 	doc := begun()
 	doc.Valid, doc.Complete, doc.Counts = true, true, results.Counts{Due: 12345, Started: 12345, OK: 12345}
 	feed.End(doc)
 	if d = dataOf(t, s); d.Live || d.Runs[0].Doc.Counts.Started != 12345 {
 		t.Errorf("at the end: live %v, %+v", d.Live, d.Runs[0].Doc.Counts)
+	}
+	if how := d.Runs[0].Lifelines.Lanes[0].How; how != "closed by us (FIN) after 500 ms idle: the end of the run" {
+		t.Errorf("how the connection ended: %s", how)
 	}
 }
 

@@ -2,6 +2,7 @@ package target
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/kabench/kabench/internal/evidence/ladder"
 	"github.com/kabench/kabench/internal/evidence/segments"
@@ -15,6 +16,32 @@ type Teller interface {
 	Follow()
 	Find(id string) []story.Found
 	Reads(remote string) (n int, ok bool)
+	Ending(remote string) (e story.Ending, at time.Time, ok bool)
+}
+
+// FillEnd adds to e, of a run that began at epoch, what a server of kabench's own tells about
+// a connection that it closed first. It may be called during the run, from any goroutine.
+func (t *Target) FillEnd(e *results.ConnectionEnd, epoch time.Time) {
+	if e.By == results.EndUs || !e.Local.IsValid() {
+		return
+	}
+	remote := e.Local.String()
+	if t.link != nil {
+		own, ok := t.link.Behind(remote)
+		if !ok {
+			return
+		}
+		remote = own
+	}
+	for _, server := range t.Tellers() {
+		end, at, ok := server.Ending(remote)
+		since := at.Sub(epoch)
+		if !ok || end.First != story.ByServer || since < e.Opened || since > e.Closed {
+			continue // it is another connection's, of the same port
+		}
+		e.Server, e.ServerAt = string(end.Why), since
+		return
+	}
 }
 
 // Tellers returns the servers of kabench's own that the client's connections end at; none

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// entry is what a line says of its request.
+// entry is the request of a line.
 type entry struct {
 	stamp
 	took time.Duration // the stamp is its end, and this is how long it took; 0: the stamp is its beginning

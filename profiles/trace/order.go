@@ -20,10 +20,10 @@ const (
 type order struct {
 	take    func(int64)
 	waiting []int64
-	full    int   // sort when so many wait
+	full    int   // when this many wait, they are sorted
 	latest  int64 // the latest line so far
 	done    int64 // the latest request given to take
-	clipped int   // requests that began earlier than can be told
+	clipped int   // requests that took longer than longest
 	early   bool  // lines are at the ends of requests, whose beginnings are wanted
 }
 

@@ -255,7 +255,7 @@ func (r *reader) bounds() error {
 // enoughToTell is how many stamps at whole seconds are no chance.
 const enoughToTell = 20
 
-// built makes the times of what was read, and the notes.
+// built returns the times of all selected requests, and the notes.
 func (r *reader) built(f *format) (*generator.Times, []string, error) {
 	r.order.end()
 	n := r.times.Count()

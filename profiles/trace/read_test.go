@@ -117,8 +117,8 @@ func TestClocks(t *testing.T) {
 	}
 }
 
-// Lines are out of order by as long as requests take, up to the window; what took longer is
-// sent as early as can be told.
+// Lines are out of order by as long as requests take, up to the window; a request that
+// took longer than ten minutes is sent ten minutes before its end.
 func TestLinesOutOfOrder(t *testing.T) {
 	of := generator.Trace{Format: "$msec $request_time"}
 	var lines []string

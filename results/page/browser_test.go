@@ -47,7 +47,7 @@ func openTab(t *testing.T, browser context.Context, url string) *tab {
 
 func visit(t *testing.T, browser context.Context, url string) *tab {
 	ctx, cancel := chromedp.NewContext(browser)
-	ctx, giveUp := context.WithTimeout(ctx, time.Minute)
+	ctx, giveUp := context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(func() { giveUp(); cancel() })
 	b := &tab{t: t, ctx: ctx}
 	chromedp.ListenTarget(ctx, func(event any) {
@@ -135,6 +135,8 @@ func gathered(name string, failing bool) Run {
 	doc.Expect = []results.Expectation{{Path: "failures", Want: hostile, Seen: hostile}}
 	doc.Ports = &results.Ports{Predicted: 8}
 	doc.Sockets.PortsAvailable = 700
+	doc.Targets = []results.TargetFigures{{Target: hostile, Started: 3000}, {Target: "GET /b", Started: 1000}}
+	doc.Statuses = map[string]uint64{"200": 3900, "503": 20}
 	g := NewGatherer(name, doc)
 	if failing {
 		g.Evidence([]results.Evidence{{Seq: 980, Conn: 1, Client: hostile, Server: hostile, By: hostile, How: "fin", Rows: []results.EvidenceRow{{At: 2.4, Note: hostile}}}})
@@ -214,7 +216,7 @@ func TestPageInABrowser(t *testing.T) {
 		headline := text.HeadlineOfRun(run.Doc)
 		headline.More = []string{"another remedy"}
 		tab := openTab(t, b, file(t, &Data{Kind: KindRun, Title: "t", Question: "q", Headline: headline, Notes: []string{"n"}, Runs: []Run{run}}))
-		if head := eval[string](tab, `document.querySelector('header').innerText`); !strings.Contains(head, "another remedy") || !strings.Contains(head, "5 warnings") || strings.Contains(head, "w4") {
+		if head := eval[string](tab, `document.querySelector('header').innerText + document.getElementById('full').innerText`); !strings.Contains(head, "another remedy") || !strings.Contains(head, "5 warnings") || strings.Contains(head, "w4") {
 			t.Errorf("the head is %q", head)
 		}
 		if pool := eval[string](tab, `document.querySelector('#pool').innerText`); !strings.Contains(pool, "Set: "+run.Doc.Preset.String()+", ") {
@@ -224,15 +226,17 @@ func TestPageInABrowser(t *testing.T) {
 		if n := eval[int](tab, `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().series.find((s) => s.name === 'exchanges left out').data.length`); n == 0 {
 			t.Error("exchanges without room are drawn as if the connection had been idle")
 		}
-		if n := eval[int](tab, drawnCharts); n != 6 {
-			t.Errorf("%d charts are drawn, want 6", n)
+		if n := eval[int](tab, drawnCharts); n != 7 {
+			t.Errorf("%d charts are drawn, want 7", n)
 		}
-		if n := eval[int](tab, `[...document.querySelectorAll('.chart')].filter((c) => (c.getAttribute('aria-label') || '').length > 20).length`); n != 6 {
-			t.Errorf("%d charts say what they show, want 6", n)
+		if n := eval[int](tab, `[...document.querySelectorAll('.chart')].filter((c) => (c.getAttribute('aria-label') || '').length > 20).length`); n != 7 {
+			t.Errorf("%d charts say what they show, want 7", n)
 		}
 		testNotKept(t, tab)
 		testEvidence(t, tab)
 		testTables(t, tab)
+		testZoom(t, tab)
+		testSorting(t, tab)
 		testWidths(t, tab)
 		tab.quiet("file://")
 	})
@@ -241,7 +245,7 @@ func TestPageInABrowser(t *testing.T) {
 		run := NewGatherer("run", &results.Run{Name: "n"}).Run()
 		d := &Data{Kind: KindRun, Title: "t", Headline: text.HeadlineOfRun(run.Doc), Notes: []string{}, Runs: []Run{run}}
 		tab := visit(t, b, file(t, d))
-		tab.until("the reasons why there are no pictures", `document.querySelectorAll('.empty').length === 6 && document.querySelectorAll('main table').length > 0`)
+		tab.until("the reasons why there are no pictures", `document.querySelectorAll('.empty').length === 9 && [...document.querySelectorAll('.empty')].every((e) => e.textContent.startsWith('None: ')) && document.querySelectorAll('main table').length > 0`)
 		tab.quiet("file://")
 	})
 	t.Run("hostile", func(t *testing.T) { testHostile(t, b) })
@@ -310,13 +314,13 @@ func testEvidence(t *testing.T, tab *tab) {
 		t.Errorf("to those who hear the page it says %q", said)
 	}
 	tab.run(chromedp.Click(".evidence .buttons button", chromedp.ByQuery))
-	tab.until("a closer look", `echarts.getInstanceByDom(document.querySelector('#lifelines .chart')).getOption().dataZoom[0].end < 90`)
+	tab.until("a closer look", `document.querySelector('.zoom').classList.contains('on')`)
 }
 
 // testTables opens the table of each chart.
 func testTables(t *testing.T, tab *tab) {
 	tab.run(chromedp.Evaluate(`document.querySelectorAll('main details').forEach((d) => { d.open = true; })`, nil))
-	tab.until("tables with figures", `[...document.querySelectorAll('main details')].length === 6 && [...document.querySelectorAll('main details')].every((d) => d.querySelectorAll('td').length > 0)`)
+	tab.until("tables with figures", `[...document.querySelectorAll('main details')].length === 7 && [...document.querySelectorAll('main details')].every((d) => d.querySelectorAll('td').length > 0)`)
 	tab.run(chromedp.Evaluate(`document.querySelectorAll('main details').forEach((d) => { d.open = false; })`, nil))
 }
 
@@ -371,8 +375,9 @@ func testNoInterval(t *testing.T, b context.Context) {
 	}
 	tab := openTab(t, b, file(t, &Data{
 		Kind: KindComparison, Title: "t", Headline: text.HeadlineOfComparison(c), Notes: []string{}, Comparison: c, Measures: [][2]string{{name, "response p99"}},
-		Runs: []Run{gathered("a", false), gathered("b", false)},
+		Runs: []Run{gathered("a", false), brief("b")},
 	}))
+	testOwnAxis(t, tab)
 	label := eval[string](tab, `[...document.querySelectorAll('.chart')].map((c) => c.getAttribute('aria-label') || '').find((l) => l.startsWith('response p99'))`)
 	if !strings.Contains(label, "a 20.0 ms, 10.0 ms to 30.0 ms") || !strings.Contains(label, "b 40.0 ms, no interval") {
 		t.Errorf("the chart is said to show %q", label)
@@ -399,7 +404,7 @@ func testHostile(t *testing.T, b context.Context) {
 	if eval[bool](tab, `'pwned' in window`) {
 		t.Error("a hostile text was run")
 	}
-	if n := eval[int](tab, `document.querySelectorAll('img, svg:not(figure.race > svg), iframe, figure.race svg > :not(rect, line, polygon, text), figure.race text > *').length`); n > 0 {
+	if n := eval[int](tab, `document.querySelectorAll('img, svg:not(figure.race > svg, #picture svg), #picture svg :not(svg, g, title, text, tspan, rect, line, circle), iframe, figure.race svg > :not(rect, line, polygon, circle, text), figure.race text > :not(tspan), figure.race tspan > *').length`); n > 0 {
 		t.Errorf("%d elements were made of hostile texts", n)
 	}
 	if drawn := eval[string](tab, `document.querySelector('figure.race').textContent`); !strings.Contains(drawn, "<script>window.pwned=1</script>") {
@@ -408,7 +413,7 @@ func testHostile(t *testing.T, b context.Context) {
 	if n := eval[int](tab, `document.querySelectorAll('script').length`); n != 4 { // data, library twice, program
 		t.Errorf("%d scripts, want 4", n)
 	}
-	for _, place := range []string{"#question", "#title", "#answer", "#notes", "#measures h3", "#pairs .verdict", "#figures-table th:nth-child(2)", "#expectations td", "#lifelines .evidence", "#arms td", "#spelled h3", "#spelled td:nth-child(3)"} {
+	for _, place := range []string{"#question", "#title", "#more", "#notes", "#measures h3", "#pairs .verdict", "#figures-table th:nth-child(2)", "#expectations td", "#lifelines .evidence", "#arms td", "#spelled h3", "#spelled td:nth-child(3)", "#error-table td", "#target-table th"} {
 		var seen bool
 		tab.run(chromedp.Evaluate(fmt.Sprintf(`[...document.querySelectorAll(%q)].some((e) => e.textContent.includes('<script>window.pwned=1</script>'))`, place), &seen))
 		if !seen {
@@ -453,12 +458,23 @@ func testLive(t *testing.T, b context.Context) {
 	})
 	server := httptest.NewServer(mux)
 	defer server.Close()
-	tab := openTab(t, b, server.URL+"/")
-	if text := eval[string](tab, `document.getElementById('answer').textContent`); !strings.Contains(text, "of 500 requests") {
-		t.Errorf("at first: %s", text)
+	var first strings.Builder
+	must(t, Write(&first, data()))
+	if !strings.Contains(first.String(), "of 500 requests") || !strings.Contains(first.String(), ">Running</p>") {
+		t.Errorf("at first: %s", first.String()[:4000])
 	}
+	tab := openTab(t, b, server.URL+"/")
+	// The page draws itself again every second, and shows the part of the time that was chosen.
+	tab.run(chromedp.Evaluate(`document.querySelectorAll('.zoom button')[2].click()`, nil))
+	tab.until("a part of the time in every chart", extents+`.every(([from]) => from > 0)`)
+	part := eval[[][2]float64](tab, extents)[0]
 	tab.until("the end of the run", `document.getElementById('answer').textContent.includes('of 3500 requests') && document.getElementById('live').hidden`)
 	tab.until("charts of the end", `[...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
+	for _, extent := range eval[[][2]float64](tab, extents) {
+		if extent != part {
+			t.Errorf("after the run it shows %v, chosen was %v", extent, part)
+		}
+	}
 	// Only what has no icon of its own is asked for by the browser itself.
 	tab.mu.Lock()
 	var complaints []string

@@ -101,6 +101,17 @@ func (d *Data) run(s source, runs int) (Run, error) {
 		read++
 	}
 	read = 0
+	for end, err := range dir.Connections() {
+		if err != nil {
+			if !errors.Is(err, fs.ErrNotExist) { // else an earlier kabench made it
+				d.noteBroken(s.name, "connection", read, err)
+			}
+			break
+		}
+		g.Ended(end)
+		read++
+	}
+	read = 0
 	for sample, err := range dir.Samples() {
 		if err != nil {
 			d.noteBroken(s.name, "sample", read, err)
@@ -152,6 +163,7 @@ func gatherRuns(dirs []string) (*Data, error) {
 	}
 	d.Title, d.Question, d.Headline = first.Name, first.Question, text.HeadlineOfRun(first)
 	if len(d.Runs) == 1 {
+		d.firstScreen()
 		return d, nil
 	}
 	d.headOfSeveral()
@@ -220,6 +232,15 @@ func (d *Data) headOfSeveral() {
 		}
 	}
 	d.Headline.Answer = strings.Join(answers, " ")
+	if len(d.Runs) <= mostInHead {
+		answers = nil
+		for _, r := range d.Runs {
+			answers = append(answers, fmt.Sprintf("%s: %s, %d of %d failed.", r.Name, strings.ToLower(text.HeadlineOfRun(r.Doc).Outcome), r.Doc.Counts.Failed, r.Doc.Counts.Started))
+		}
+	}
+	d.Headline.Decide("Not compared", text.ToneOpen, "", answers...)
+	d.Picture = pictureOfRuns(d.Runs)
+	d.Asked = sharedFacts(d.Runs)
 	d.Title = strings.Join(names, ", ")
 	if len(questions) > 1 {
 		d.Question = "Several runs side by side"
@@ -248,7 +269,7 @@ func runsOf(dir string) ([]source, error) {
 func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
 	d := &Data{
 		Kind: KindReproduction, Title: r.Incident, Question: r.Question, Headline: text.HeadlineOfReproduction(r),
-		Notes: []string{}, Runs: []Run{},
+		Notes: []string{}, Runs: []Run{}, Picture: pictureOfReproduction(r), Asked: text.AskedOfReproduction(r),
 	}
 	list := []source{{"incident", filepath.Join(dir, "incident"), r.IncidentRun}}
 	for _, remedy := range text.SpelledRemedies(r) {
@@ -261,13 +282,14 @@ func gatherReproduction(dir string, r *results.Reproduction) (*Data, error) {
 		}
 		list = append(list, source{remedy.Remedy, filepath.Join(dir, fmt.Sprintf("remedy-%d", i+1)), remedy.Run})
 	}
+	d.keepThree()
 	return d, d.gather(list)
 }
 
 func gatherComparison(dir string, c *results.Comparison) (*Data, error) {
 	d := &Data{
 		Kind: KindComparison, Title: c.Name, Question: c.Question, Headline: text.HeadlineOfComparison(c),
-		Notes: []string{}, Runs: []Run{}, Comparison: c,
+		Notes: []string{}, Runs: []Run{}, Comparison: c, Picture: pictureOfComparison(c), Arms: text.ArmNames(c, 26), Summary: text.SummaryOfComparison(c),
 	}
 	for _, name := range c.MeasureNames() {
 		d.Measures = append(d.Measures, [2]string{name, results.MeasureLabel(name)})
@@ -299,5 +321,10 @@ func gatherComparison(dir string, c *results.Comparison) (*Data, error) {
 		}
 		list = append(list, s)
 	}
+	var first *results.Run
+	if len(list) > 0 {
+		first = list[0].doc
+	}
+	d.Asked = text.AskedOfComparison(c, first)
 	return d, d.gather(list)
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func TestGatherARun(t *testing.T) {
 		t.Errorf("the median is %v", mid)
 	}
 	var cells int64
-	for _, c := range r.Heat.Cells {
+	for _, c := range slices.Concat(r.Heat.Cells, r.Heat.Failed) {
 		cells += c[2]
 		if low, high := c[1]-1, c[1]; low >= 0 && r.Heat.Rows[low] >= r.Heat.Rows[high] {
 			t.Fatalf("rows %v", r.Heat.Rows)

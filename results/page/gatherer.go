@@ -27,6 +27,7 @@ type Gatherer struct {
 	oneIn    uint64
 	flow     *flow
 	heat     *heat
+	errors   *errorCounts
 	response *hdrhistogram.Histogram
 	service  *hdrhistogram.Histogram
 	pool     *gauges
@@ -36,7 +37,8 @@ type Gatherer struct {
 	tally    results.Tally // of a live run
 	last     time.Duration // latest stamp of a live run
 	opened   uint64
-	stays    int // how many stays the lifelines show at most
+	ends     bool // whether the end of any connection was recorded
+	stays    int  // how many stays the lifelines show at most
 }
 
 // NewGatherer makes a Gatherer of a finished run. It must observe every recorded
@@ -49,8 +51,8 @@ func newGatherer(name string, doc *results.Run, runs int) *Gatherer {
 	return &Gatherer{
 		stays: maxShown / runs,
 		name:  name, doc: doc, oneIn: max(doc.Recording.SuccessesOneIn, 1),
-		flow: newFlow(width), heat: newHeat(columns), response: results.NewHistogram(), service: results.NewHistogram(),
-		pool: newGauges(5, width), sockets: newGauges(4, width), lives: newLifelines(),
+		flow: newFlow(width), heat: newHeat(columns), errors: newErrorCounts(), response: results.NewHistogram(), service: results.NewHistogram(),
+		pool: newGauges(5, width), sockets: newGauges(4, width), lives: newLifelines(max(doc.Recording.SuccessesOneIn, 1)),
 	}
 }
 
@@ -112,8 +114,9 @@ func (g *Gatherer) Observe(e *results.Exchange) {
 	case e.Failed():
 		g.flow.fail(outcome{e.Phase, e.Cause}, max(e.Done, e.Start))
 		if e.Done != results.Never {
-			g.heat.add(e.Due, e.ResponseTime(), n)
+			g.heat.fail(e.Due, e.ResponseTime())
 		}
+		g.errors.add(e)
 	}
 	g.lives.observe(e)
 }
@@ -144,14 +147,14 @@ func (g *Gatherer) Run() Run {
 	if g.live {
 		g.count(&doc, set.WarmUp)
 	}
-	agents := agentsOf(&doc)
+	agents, asked := agentsOf(&doc), text.AskedOfRun(&doc)
 	doc.Profile, doc.Agents = nil, nil // they may be long, and the page does not show them
 	if doc.Packets != nil {
 		packets := *doc.Packets
 		packets.Failures = nil // they are in the lifelines
 		doc.Packets = &packets
 	}
-	r := Run{Name: g.name, Doc: &doc, WarmUp: set.WarmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data()}
+	r := Run{Name: g.name, asked: asked, Doc: &doc, WarmUp: set.WarmUp.Seconds(), Flow: g.flow.data(g.oneIn), Heat: g.heat.data(), Errors: g.errors.data(&doc)}
 	if !g.live { // during the run, how connections ended is unknown
 		r.NoTimer = text.NoTimerMet(&doc)
 	}
@@ -172,6 +175,7 @@ func (g *Gatherer) Run() Run {
 		r.Sockets.Predicted = doc.Ports.Predicted
 	}
 
+	g.lives.poolIdle, g.lives.unknown = poolIdle(&set), g.whyUnknown()
 	lanes := g.lives.data(g.stays)
 	r.Lifelines = Lifelines{Lanes: lanes, Connections: max(doc.Connections.Opened, g.connections(agents != nil)), IdleTimeout: set.PeerIdleTimeout.Seconds(), OneIn: g.oneIn}
 	shown := uint64(0)
@@ -208,10 +212,12 @@ func (g *Gatherer) connections(agents bool) uint64 {
 // Data returns a page of this run alone.
 func (g *Gatherer) Data() *Data {
 	r := g.Run()
-	return &Data{
+	d := &Data{
 		Kind: KindRun, Title: r.Doc.Name, Question: r.Doc.Question, Headline: text.HeadlineOfRun(r.Doc),
 		Notes: []string{}, Runs: []Run{r}, Live: g.live,
 	}
+	d.firstScreen()
+	return d
 }
 
 // curve lists percentiles of h for an axis of 1/(1-p): five points each time the share

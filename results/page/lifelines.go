@@ -3,9 +3,7 @@ package page
 import (
 	"cmp"
 	"container/heap"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/kabench/kabench/results"
@@ -51,6 +49,7 @@ type life struct {
 	next     int           // next place in the ring, once it is full
 	failures []stay        // the first failures that the ring has lost
 	last     outcome       // of the last failure on it
+	end      *results.ConnectionEnd
 	kept     bool
 	failed   bool
 }
@@ -85,12 +84,16 @@ type lifelines struct {
 	highest           uint64                      // highest number of a connection
 	first             uint64                      // connections whose first exchange was observed
 	evidence          map[uint64]results.Evidence // by the exchange's number
+	poolIdle          time.Duration               // the pool's idle timeout; 0: none
+	drawn             map[outcome]int             // failures drawn from stamps, by kind
+	unknown           string                      // why the end of a connection on which nothing failed is not known
 }
 
-func newLifelines() *lifelines {
+// newLifelines makes the Lifelines of a run whose record has one in oneIn successes.
+func newLifelines(oneIn uint64) *lifelines {
 	return &lifelines{
 		young: map[uint64]*life{}, old: map[uint64]*life{}, kept: map[uint64]*life{},
-		failing: sample{limit: maxFailedLanes}, others: sample{limit: maxOtherLanes},
+		failing: sample{limit: maxFailedLanes, oneIn: 1}, others: sample{limit: maxOtherLanes, oneIn: oneIn},
 		kinds: map[outcome]int{}, unconnectedKinds: map[outcome]int{}, evidence: map[uint64]results.Evidence{},
 	}
 }
@@ -270,6 +273,7 @@ func (ls *lifelines) data(budget int) []Lane {
 		}
 		return cmp.Compare(a.conn, b.conn)
 	})
+	ls.drawn = map[outcome]int{}
 	each := max(budget/max(len(lives), 1), 2)
 	lanes := []Lane{}
 	if len(ls.unconnectedFirst) > 0 {
@@ -292,7 +296,13 @@ func (ls *lifelines) lane(l *life, most int) Lane {
 		}
 		stays = slices.Delete(stays, i, i+1)
 	}
-	d := Lane{Conn: l.conn, Opened: seconds(l.opened), Exchanges: []Stay{}, How: ls.how(l)}
+	d := Lane{Conn: l.conn, Opened: seconds(l.opened), Exchanges: []Stay{}, How: ls.how(l), End: ls.laneEnd(l)}
+	if l.opened == results.Never && l.end != nil {
+		d.Opened = seconds(l.end.Opened)
+	}
+	if d.End != nil {
+		d.Ended = d.End.At
+	}
 	for _, s := range stays {
 		d.Ended = max(d.Ended, seconds(s.done))
 		d.Exchanges = append(d.Exchanges, ls.stay(l, s))
@@ -312,52 +322,17 @@ func (ls *lifelines) stay(l *life, s stay) Stay {
 	if s.failure != nil {
 		d.Facts = facts(s.failure)
 		d.Ladder = stampLadder(s.failure)
+		if drawn, ok := raceOfStamps(s.failure, l.end); ok && ls.drawn[s.outcome] < maxOfKind {
+			ls.drawn[s.outcome]++
+			d.Race = drawn.svg("The failure, drawn from the client\u2019s stamps: time runs down, to scale")
+		}
 	}
 	if e, found := ls.evidence[s.seq]; found && (e.Conn == l.conn || e.Conn == 0) {
 		d.Ladder = packetLadder(e)
 		d.Packets = true
-		d.Race = raceOf(e).svg("The last packets of the connection, drawn: time runs down")
+		d.Race = raceOf(e, l.end != nil && l.end.Server == "idle_timeout").svg("The last packets of the connection, drawn: time runs down, to scale")
 	}
 	return d
-}
-
-// how says how a life ended, if it was seen.
-func (ls *lifelines) how(l *life) string {
-	if l.conn == 0 {
-		return "failed before there was a connection"
-	}
-	for _, list := range [][]stay{l.stays, l.failures} {
-		for _, s := range list {
-			if e, found := ls.evidence[s.seq]; found && e.Conn == l.conn && e.By != "" {
-				how := strings.ToUpper(e.How)
-				if e.How == "alert" {
-					how = "a TLS alert and FIN"
-				}
-				return fmt.Sprintf("closed first by the %s, by %s", e.By, how)
-			}
-		}
-	}
-	if !l.failed {
-		return "nothing failed on it; the record does not say how it ended"
-	}
-	what := l.last.cause.String()
-	switch l.last.cause {
-	case results.CauseFIN, results.CauseTruncated:
-		what = "the peer's FIN"
-	case results.CauseRST:
-		what = "an RST"
-	case results.CauseCloseNotify:
-		what = "the peer's TLS close_notify"
-	case results.CauseAlert:
-		what = "a TLS alert"
-	case results.CauseTimeout:
-		what = "a timeout"
-	case results.CausePipe:
-		what = "a write on a connection that the peer had closed"
-	case results.CauseMalformed:
-		what = "a response that is not HTTP"
-	}
-	return fmt.Sprintf("ended by %s in the phase %v", what, l.last.phase)
 }
 
 // seconds is d in seconds, to the µs; -1 for results.Never.

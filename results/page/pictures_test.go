@@ -65,8 +65,6 @@ func committed(t *testing.T, name, svg string) {
 const serialised = `(() => {
 	echarts.setPlatformAPI({ measureText: (text) => ({ width: 6.4 * text.length }) });
 	const option = echarts.getInstanceByDom(document.querySelector('#%s .chart')).getOption();
-	if (option.dataZoom && option.dataZoom.length) option.grid[0].bottom = 28; // without the slider
-	option.dataZoom = [];
 	option.backgroundColor = '#ffffff';
 	option.textStyle.fontFamily = 'sans-serif';
 	const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: 760, height: %d });
@@ -119,8 +117,9 @@ func races() map[string]labelled {
 		at := func(ms float64, atServer bool, english string) note {
 			return note{at: inMS(ms), atServer: atServer, text: say(english), bad: strings.Contains(english, "failed")}
 		}
-		side := race{client: say("client"), server: say("server")}
+		side := race{client: say("client"), server: say("server"), cross: say(theyCross), axis: say(fromRequest)}
 		crossed, byServer, byClient := side, side, side
+		crossed.zero = inMS(1012)
 		crossed.packets = []flight{
 			packet("data", true, 0, say("request")), packet("data", false, 15, say("response")),
 			packet("data", true, 1012, say("request")), packet("fin", false, 1015, "FIN"), packet("rst", false, 1017, "RST"),
@@ -134,6 +133,7 @@ func races() map[string]labelled {
 			packet("fin", false, 0, "FIN"), packet("fin", true, 5.5, "ACK, FIN"), packet("ack", false, 11, "ACK"),
 		}
 		byServer.notes = []note{at(0, true, "closes first"), at(16, false, "closed: the port is free"), at(10.5, true, "TIME_WAIT, 60 s")}
+		byServer.axis, byClient.axis = say("time"), say("time")
 		byClient.packets = []flight{
 			packet("fin", true, 0, "FIN"), packet("fin", false, 5.5, "ACK, FIN"), packet("ack", true, 11, "ACK"),
 		}
@@ -152,7 +152,7 @@ var korean = map[string]string{
 	"connection goes back to the pool: idle":  "커넥션을 풀에 반환, 유휴 상태",
 	"leased after 992 ms idle; request sent":  "992 ms 동안 유휴였던 커넥션을 대여, 요청 전송",
 	"FIN read: failed, before_response / fin": "FIN 수신: 실패, before_response / fin",
-	"closes first":                       "먼저 종료",
+	theyCross: "엇갈림", fromRequest: "요청 시점 기준", "time": "시간", "closes first": "먼저 종료",
 	"closed: the port is free":           "종료, 포트를 바로 다시 쓸 수 있음",
 	"closed":                             "종료",
 	"TIME_WAIT, 60 s":                    "TIME_WAIT 60초",
@@ -173,8 +173,8 @@ func TestRaceOfEvidence(t *testing.T) {
 		{At: 5.371, Sent: &sent, From: "server", To: "client", Flags: "F."},
 		{At: 5.372, Note: "read EOF: failed, before_response/fin"},
 		{At: 5.373, Sent: &sent, From: "link", To: "client", Flags: "R"},
-	}}).svg("a & b")
-	for _, want := range []string{`aria-label="a &amp; b"`, ">82 B<", "&lt;script&gt;", ">dropped<", ">FIN<", ">RST<", "failed, before_response/fin", "… 4.25 s …", "4292.0 ms"} {
+	}}, true).svg("a & b")
+	for _, want := range []string{`aria-label="a &amp; b"`, ">82 B<", "&lt;script&gt;", ">dropped<", ">FIN<", ">RST<", "failed, before_response/fin", "… 4.25 s …", "\u22121 ms", ">+20 ms<"} {
 		if !strings.Contains(svg, want) {
 			t.Errorf("the picture has no %q:\n%s", want, svg)
 		}
@@ -182,7 +182,7 @@ func TestRaceOfEvidence(t *testing.T) {
 	if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
 		t.Errorf("a coordinate is not a number:\n%s", svg)
 	}
-	if empty := raceOf(results.Evidence{}).svg(""); strings.Contains(empty, "NaN") || strings.Contains(empty, "Inf") {
+	if empty := raceOf(results.Evidence{}, false).svg(""); strings.Contains(empty, "NaN") || strings.Contains(empty, "Inf") {
 		t.Errorf("without packets: %s", empty)
 	}
 }

@@ -3,7 +3,6 @@ package page
 import (
 	"math"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -123,82 +122,6 @@ func (f *flow) data(oneIn uint64) Flow {
 	d := Flow{Step: f.step.Seconds(), Due: cut(f.due), Started: cut(f.started), OK: cut(f.ok), Failed: map[string][]uint32{}, OneIn: oneIn}
 	for o, c := range f.failed {
 		d.Failed[o.String()] = cut(*c)
-	}
-	return d
-}
-
-// Rows of the heat map: rowsPerDecade for each power of ten, from 1 µs to the longest
-// time in a histogram.
-const (
-	rowsPerDecade = 20
-	maxRows       = 156
-	leastRows     = 12 // of a map, so that a narrow band looks like one
-)
-
-// edge is the upper edge of row i, in seconds, with four digits.
-func edge(i int) float64 {
-	v, _ := strconv.ParseFloat(strconv.FormatFloat(math.Pow(10, float64(i+1)/rowsPerDecade)/1e6, 'g', 4, 64), 64)
-	return v
-}
-
-// row is the row that contains d.
-func row(d time.Duration) int {
-	if d <= time.Microsecond {
-		return 0
-	}
-	return min(int(rowsPerDecade*math.Log10(float64(d)/1e3)), maxRows-1)
-}
-
-// heat gathers a Heat.
-type heat struct {
-	spans
-	columns [][maxRows]uint32
-}
-
-func newHeat(limit int) *heat {
-	h := &heat{}
-	h.spans = spans{firstStep, limit, func() {
-		h.columns = joined(h.columns, func(a, b [maxRows]uint32) [maxRows]uint32 {
-			for i := range a {
-				a[i] = sum(a[i], b[i])
-			}
-			return a
-		})
-	}}
-	return h
-}
-
-func (h *heat) add(due, took time.Duration, n uint64) {
-	at := h.at(due)
-	h.columns = grow(h.columns, at+1)
-	cell := &h.columns[at][row(took)]
-	*cell = sum(*cell, uint32(min(n, math.MaxUint32)))
-}
-
-// data returns the map gathered so far: the rows from the lowest to the highest that
-// is not empty.
-func (h *heat) data() Heat {
-	d := Heat{Step: h.step.Seconds(), Rows: []float64{}, Cells: [][3]int64{}}
-	lowest, highest := maxRows, -1
-	for _, column := range h.columns {
-		for i, n := range column {
-			if n > 0 {
-				lowest, highest = min(lowest, i), max(highest, i)
-			}
-		}
-	}
-	for highest >= 0 && highest-lowest+1 < leastRows {
-		lowest, highest = max(lowest-1, 0), min(highest+1, maxRows-1)
-	}
-	for i := lowest; i <= highest; i++ {
-		d.Rows = append(d.Rows, edge(i))
-	}
-	for c, column := range h.columns {
-		for i, n := range column {
-			if n > 0 {
-				d.Cells = append(d.Cells, [3]int64{int64(c), int64(i - lowest), int64(n)})
-			}
-		}
 	}
 	return d
 }

@@ -32,11 +32,19 @@ type pooled struct {
 
 // run is the run's page data, of that many seconds.
 func (b bursts) run(length int) Run {
-	doc := story("bursts", `{"target":{"lab":{"idle_timeout":"1s"}}}`, length)
+	doc := story("bursts", fmt.Sprintf(`{"pool":{"idle_timeout":"%v"},"target":{"lab":{"idle_timeout":"1s"}}}`, b.idleTimeout), length)
 	g := NewGatherer("bursts", doc)
 	var idle []pooled
 	var conns uint64
 	var opened, ended, ours []time.Duration // when connections were opened, ended, and closed first by the pool
+	var ends []results.ConnectionEnd
+	end := func(c pooled, e results.ConnectionEnd) {
+		e.Conn, e.Opened, e.Uses, e.How, e.Closed, e.ServerAt = c.conn, c.opened+2*delay, c.use, results.HowFIN, e.Ended, results.Never
+		if e.By == results.EndPeer {
+			e.Server, e.ServerAt = "idle_timeout", c.since+serverTimeout
+		}
+		ends = append(ends, e)
+	}
 	var seq uint64
 	for at := 50 * ms; at < time.Duration(length)*time.Second; at += 1044 * ms {
 		idle = slices.DeleteFunc(idle, func(c pooled) bool {
@@ -44,8 +52,10 @@ func (b bursts) run(length int) Run {
 			case b.idleTimeout > 0 && age > b.idleTimeout:
 				ours = append(ours, c.since+b.idleTimeout)
 				ended = append(ended, c.since+b.idleTimeout)
+				end(c, results.ConnectionEnd{Ended: c.since + b.idleTimeout, Idle: b.idleTimeout, By: results.EndUs, Reason: "expired"})
 			case age > serverTimeout+delay:
 				ended = append(ended, c.since+serverTimeout)
+				end(c, results.ConnectionEnd{Ended: c.since + serverTimeout + delay, Idle: serverTimeout + delay, By: results.EndPeer, Reason: "peer_closed"})
 			default:
 				return false
 			}
@@ -73,7 +83,8 @@ func (b bursts) run(length int) Run {
 			c.use++
 			e.Conn, e.Use, e.Wrote, e.WroteHeaders = c.conn, c.use, e.Leased, e.Leased
 			if e.Idle > serverTimeout-2*delay {
-				e.Done, e.Phase, e.Cause = e.Leased+delay, results.PhaseBeforeResponse, results.CauseFIN
+				e.Done, e.Phase, e.Cause = c.since+serverTimeout+delay, results.PhaseBeforeResponse, results.CauseFIN
+				end(c, results.ConnectionEnd{Ended: e.Done, Idle: results.Never, By: results.EndPeer, Reason: "broken"})
 				ended = append(ended, e.Done) // by an RST, so no side keeps TIME_WAIT
 			} else {
 				// A first exchange also connects, so the third burst is the one that comes in
@@ -87,6 +98,16 @@ func (b bursts) run(length int) Run {
 			g.Observe(&e)
 		}
 		idle = append(idle, free...)
+	}
+	for _, c := range idle {
+		if at := c.since + b.idleTimeout; b.idleTimeout > 0 && at < time.Duration(length)*time.Second {
+			end(c, results.ConnectionEnd{Ended: at, Idle: b.idleTimeout, By: results.EndUs, Reason: "expired"})
+			continue
+		}
+		end(c, results.ConnectionEnd{Ended: time.Duration(length) * time.Second, Idle: time.Duration(length)*time.Second - c.since, By: results.EndUs, Reason: "shutdown"})
+	}
+	for i := range ends {
+		g.Ended(&ends[i])
 	}
 	for t := time.Duration(0); t <= time.Duration(length)*time.Second; t += 100 * ms {
 		before := func(list []time.Duration) (n int) {

@@ -12,15 +12,13 @@ import (
 	"io"
 	"strings"
 	"sync"
-
-	"github.com/kabench/kabench/results/text"
 )
 
 //go:embed assets
 var assets embed.FS
 
 // program lists the files of the program that draws a page, in order.
-var program = []string{"base.js", "chart.js", "time.js", "latency.js", "lifelines.js", "compare.js", "head.js", "main.js"}
+var program = []string{"base.js", "chart.js", "zoom.js", "time.js", "latency.js", "lifelines.js", "tables.js", "compare.js", "head.js", "main.js"}
 
 // static is the part that all pages share.
 type static struct {
@@ -43,7 +41,7 @@ var prepared = sync.OnceValue(func() *static {
 		}
 		return string(text)
 	}
-	s := &static{style: read("page.css"), head: template.Must(template.New("page").Funcs(template.FuncMap{"targetRows": text.TargetRows}).Parse(read("page.html")))}
+	s := &static{style: read("page.css") + read("charts.css") + read("lifelines.css"), head: template.Must(template.New("page").Parse(read("page.html")))}
 	var app strings.Builder
 	app.WriteString("'use strict';\n(() => {\n")
 	for _, name := range program {
@@ -98,7 +96,10 @@ func Write(w io.Writer, d *Data) error {
 	}
 	s := prepared()
 	var head bytes.Buffer
-	view := map[string]any{"Data": d, "Policy": s.policy(d.Live), "Style": template.CSS(s.style), "Licences": s.licences}
+	view := map[string]any{"Data": d, "Policy": s.policy(d.Live), "Style": template.CSS(s.style), "Licences": s.licences, "Full": d.fullAnswer(), "Bad": d.badAnswer()}
+	if d.Picture != nil {
+		view["Drawn"] = template.HTML(d.Picture.SVG) // kabench drew it, and escaped its texts
+	}
 	if err := s.head.ExecuteTemplate(&head, "page", view); err != nil {
 		return fmt.Errorf("making the report: %w", err)
 	}

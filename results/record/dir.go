@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record/ends"
 )
 
 // Dir reads a run directory.
@@ -78,19 +79,34 @@ func (d *Dir) document(name string) (*results.Run, error) {
 // The next exchange overwrites the one before. An error ends the sequence; ErrTorn
 // means that everything before it is valid.
 func (d *Dir) Exchanges() iter.Seq2[*results.Exchange, error] {
-	return func(yield func(*results.Exchange, error) bool) {
-		path := d.file(fileExchanges)
+	return readFile(d.file(fileExchanges), readExchanges)
+}
+
+// Connections yields how connections ended, roughly in the order of their ends; of a run of
+// several agents, agent after agent. A connection that had not ended when the run was cut
+// off is missing. The next one overwrites the one before. An error ends the sequence;
+// ErrTorn means that everything before it is valid, and fs.ErrNotExist that the run was
+// recorded without it.
+func (d *Dir) Connections() iter.Seq2[*results.ConnectionEnd, error] {
+	return readFile(d.file(fileConnections), func(r io.Reader) iter.Seq2[*results.ConnectionEnd, error] {
+		return readFrames(r, ends.ReadLine)
+	})
+}
+
+// readFile yields what read reads of the file at path.
+func readFile[T any](path string, read func(io.Reader) iter.Seq2[*T, error]) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
 		f, err := os.Open(path)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer f.Close()
-		for e, err := range readExchanges(f) {
+		for item, err := range read(f) {
 			if err != nil {
 				err = fmt.Errorf("%s: %w", path, err)
 			}
-			if !yield(e, err) {
+			if !yield(item, err) {
 				return
 			}
 		}
@@ -98,15 +114,19 @@ func (d *Dir) Exchanges() iter.Seq2[*results.Exchange, error] {
 }
 
 // readExchanges reads a record from compressed bytes.
-func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] {
-	return func(yield func(*results.Exchange, error) bool) {
+func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] { return readFrames(r, readLine) }
+
+// readFrames reads the lines of a file of frames. read reads a line into an item, which the
+// next line overwrites.
+func readFrames[T any](r io.Reader, read func([]byte, *T) error) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
 		dec, err := newDecoder()
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer dec.Close()
-		var e results.Exchange
+		var item T
 		for frame, err := range frames(r) {
 			if err != nil {
 				yield(nil, err)
@@ -118,13 +138,13 @@ func readExchanges(r io.Reader) iter.Seq2[*results.Exchange, error] {
 			}
 			for text, err := range lines(dec) {
 				if err == nil {
-					err = readLine(text, &e)
+					err = read(text, &item)
 				}
 				if err != nil {
 					yield(nil, damaged(err))
 					return
 				}
-				if !yield(&e, nil) {
+				if !yield(&item, nil) {
 					return
 				}
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record/ends"
 )
 
 // maxFrame is the longest compressed frame that is read, in bytes. A frame holds
@@ -257,4 +259,70 @@ func (w *frameWriter) close() error {
 		w.err = w.file.append(w.frame.Bytes())
 	}
 	return w.err
+}
+
+// writeConnections copies the frames of the records of connections, part after part. Those
+// of the parts stay: they are small.
+func (j *joint) writeConnections() error {
+	return j.grow(fileConnections, func(f *appendFile) error {
+		dec, err := newDecoder()
+		if err != nil {
+			return err
+		}
+		defer dec.Close()
+		for i, p := range j.parts {
+			if p.dir == nil {
+				continue
+			}
+			from, err := os.Open(p.dir.file(fileConnections))
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // an earlier kabench made it
+			}
+			if err != nil {
+				return err
+			}
+			err = copyEnds(f, from, dec, uint64(i), uint64(len(j.parts)))
+			if from.Close(); errors.Is(err, ErrTorn) || errors.Is(err, errNotEnds) {
+				if !p.cut { // the document of one that was cut off says that it ends early
+					p.warn("the end of %s could not be read: %v", fileConnections, err)
+				}
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// errNotEnds says that a frame is not one of a part's connections.
+var errNotEnds = errors.New("damaged")
+
+// copyEnds copies the frames of one part's record of connections. The part's connections
+// have the numbers index+1, index+1+of and so on.
+func copyEnds(f *appendFile, from io.Reader, dec *zstd.Decoder, index, of uint64) error {
+	var e results.ConnectionEnd
+	for frame, err := range frames(from) {
+		if errors.Is(err, ErrTorn) {
+			return err
+		}
+		var text []byte
+		if err == nil {
+			text, err = dec.DecodeAll(frame, nil)
+		}
+		for line := range bytes.Lines(text) {
+			if err = ends.ReadLine(line, &e); err == nil && (e.Conn-1)%of != index {
+				err = fmt.Errorf("connection %d is another agent's", e.Conn)
+			}
+			break // the checksum vouches for the others
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %w", errNotEnds, err)
+		}
+		if err := f.append(frame); err != nil {
+			return err
+		}
+	}
+	return nil
 }

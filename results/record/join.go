@@ -31,7 +31,7 @@ type Joined struct {
 	dir string
 }
 
-// Join writes into dir the record, the samples and the latency log of the run that parts
+// Join writes into dir the records, the samples and the latency log of the run that parts
 // are together, and returns its document. It copies the
 // frames of the records, and decodes only records of agents that were killed.
 //
@@ -65,7 +65,7 @@ func Join(dir string, parts []Part, schedule func(yield func(time.Duration) bool
 		return nil, err
 	}
 	j.findMissing()
-	for _, write := range []func() error{j.writeSamples, j.writeLatencyLog, j.writeExchanges, j.writeProfile} {
+	for _, write := range []func() error{j.writeSamples, j.writeLatencyLog, j.writeExchanges, j.writeConnections, j.writeProfile} {
 		if err := write(); err != nil {
 			return nil, err
 		}

@@ -102,6 +102,10 @@ func (f *fleet) run(fates []fate) {
 			info, err := os.Stat(record)
 			must(f.t, err)
 			must(f.t, os.Truncate(record, info.Size()-9))
+			connections := filepath.Join(f.parts[i].Dir, fileConnections)
+			info, err = os.Stat(connections)
+			must(f.t, err)
+			must(f.t, os.Truncate(connections, info.Size()-9))
 		case gone:
 			f.parts[i].Dir = ""
 		}
@@ -129,6 +133,8 @@ func (f *fleet) agent(t *testing.T, index, of int, fate fate) {
 		}
 		time.Sleep(time.Until(epoch.Add(e.Due)))
 		w.Observe(e)
+		end := endOf(e.Seq + 1) // each exchange had a connection of its own
+		w.ObserveEnd(&end)
 		sums.Tally.Add(e)
 		sums.Targets.Observe(e)
 		sums.Seconds.Add(e, 1, 50*ms)
@@ -255,10 +261,43 @@ func TestJoin(t *testing.T) {
 		if diff := cmp.Diff(want, seen, sameExchange); diff != "" {
 			t.Errorf("seed %d, fates %v: record (-want +got):\n%s", seed, fates, diff)
 		}
+		f.checkEnds(got.Run, fates)
 		if lines != len(f.all) || got.Run.Recording.Written != uint64(len(f.all)) || len(got.Run.Agents) != len(fates) {
 			t.Errorf("seed %d, fates %v: %d lines, recording %+v, %d agents", seed, fates, lines, got.Run.Recording, len(got.Run.Agents))
 		}
 		f.checkAgents(got.Run, list, fates)
+	}
+}
+
+// checkEnds checks that the joined record has the ends of connections that the agents' records
+// have, each once.
+func (f *fleet) checkEnds(run *results.Run, fates []fate) {
+	f.t.Helper()
+	want := map[uint64]int{}
+	written := uint64(0)
+	for i, p := range f.parts {
+		if p.Dir == "" {
+			continue
+		}
+		list, err := endsIn(f.t, p.Dir)
+		if (err != nil) != (fates[i] == killed) {
+			f.t.Errorf("fates %v: agent %d: %v", fates, i, err)
+		}
+		if fates[i] != killed {
+			written += uint64(len(list))
+		}
+		for _, e := range list {
+			want[e.Conn]++
+		}
+	}
+	got := map[uint64]int{}
+	list, err := endsIn(f.t, filepath.Join(f.dir, "out"))
+	must(f.t, err)
+	for _, e := range list {
+		got[e.Conn]++
+	}
+	if diff := cmp.Diff(want, got); diff != "" || run.Recording.Connections.Written < written {
+		f.t.Errorf("fates %v: %+v, ends of connections (-agents +joined):\n%s", fates, run.Recording.Connections, diff)
 	}
 }
 

@@ -132,7 +132,24 @@ func (d *Dir) rebuildFromRecord(run *results.Run, exchanges iter.Seq2[*results.E
 	tally.Fill(run, measured)
 	run.Recording.Written, run.Recording.LeftOut = written, 0 // how many were left out is not known
 	run.Connections.Opened = (conns + agents - 1) / agents
+	d.rebuildConnections(run)
 	return last
+}
+
+// rebuildConnections counts the ends of connections that the record has, if it has any.
+func (d *Dir) rebuildConnections(run *results.Run) {
+	recorded := &results.RecordedConnections{}
+	for _, err := range d.Connections() {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return // an earlier kabench made the record
+		case err == nil:
+			recorded.Written++
+		case !errors.Is(err, ErrTorn): // those of the last second are missing anyway
+			run.Warnings = append(run.Warnings, endOfFile(fileConnections, recorded.Written, "ends of connections", err))
+		}
+	}
+	run.Recording.Connections = recorded
 }
 
 // rebuildFromSamples sets the fields of run that the samples contain, and returns the

@@ -45,17 +45,18 @@ const (
 // keep the lines in memory would need more and more memory.
 var errDiskSlow = errors.New("the disk is slower than the load: the record of exchanges stops here")
 
-// recorder writes exchanges.ndjson.zst. Observers put copies of exchanges into a few
-// buffers, the shards. A goroutine, the flusher, turns them into lines, compresses the
-// lines, and writes them as one frame every second. Each frame can be read by itself,
-// so an incomplete frame does not affect the frames before it. The observers do not
-// make the lines themselves, because the next exchange is waiting for them: a copy
-// takes an eighth of the time.
-type recorder struct {
+// recorder writes a file of lines, exchanges.ndjson.zst or connections.ndjson.zst.
+// Observers put copies of exchanges or ends into a few buffers, the shards. A goroutine, the
+// flusher, turns them into lines, compresses the lines, and writes them as one frame every
+// second. Each frame can be read by itself, so an incomplete frame does not affect the
+// frames before it. The observers do not make the lines themselves, because the next
+// exchange is waiting for them: a copy takes an eighth of the time.
+type recorder[T any] struct {
+	line     func([]byte, *T) []byte // appends an item as a line
 	file     *appendFile
 	oneIn    uint64 // set by begin, before observers start
 	perShard int    // the most exchanges that a shard may hold
-	shards   []shard
+	shards   []shard[T]
 	leftOut  atomic.Uint64
 	lost     atomic.Uint64
 	stopped  atomic.Bool
@@ -76,17 +77,17 @@ type recorder struct {
 	frame      bytes.Buffer // the next frame, as far as it is filled
 	frameLines int          // bytes of lines compressed into frame; 0: no frame is begun
 	inFrame    uint64       // exchanges in frame and in lines
-	spare      []results.Exchange
+	spare      []T
 }
 
 // shard is padded so that two of them share no cache line.
-type shard struct {
+type shard[T any] struct {
 	mu    sync.Mutex
-	ended []results.Exchange
+	ended []T
 	_     [64]byte
 }
 
-func newRecord(file *appendFile, flushed func()) (*recorder, error) {
+func newRecord[T any](file *appendFile, line func([]byte, *T) []byte, flushed func()) (*recorder[T], error) {
 	enc, err := newEncoder()
 	if err != nil {
 		return nil, fmt.Errorf("compressing %s: %w", file.name, err)
@@ -95,13 +96,13 @@ func newRecord(file *appendFile, flushed func()) (*recorder, error) {
 	for n < runtime.GOMAXPROCS(0) {
 		n *= 2
 	}
-	return &recorder{
-		file: file, oneIn: 1, perShard: maxUnwritten / n, shards: make([]shard, n), flushed: flushed, quit: make(chan struct{}), enc: enc,
+	return &recorder[T]{
+		line: line, file: file, oneIn: 1, perShard: maxUnwritten / n, shards: make([]shard[T], n), flushed: flushed, quit: make(chan struct{}), enc: enc,
 	}, nil
 }
 
 // begin starts the flusher.
-func (r *recorder) begin(oneIn uint64) {
+func (r *recorder[T]) begin(oneIn uint64) {
 	r.begun.Do(func() {
 		r.mu.Lock()
 		r.oneIn = max(oneIn, 1)
@@ -111,8 +112,20 @@ func (r *recorder) begin(oneIn uint64) {
 	})
 }
 
-func (r *recorder) observe(e *results.Exchange) {
-	if optional(e) && !kept(e.Seq, r.oneIn) {
+// observe records an exchange.
+func observe(r *recorder[results.Exchange], e *results.Exchange) {
+	if len(e.Tries) > 0 { // the owner of e may use the list again
+		own := *e
+		own.Tries = slices.Clone(e.Tries[:min(len(e.Tries), maxTries)])
+		e = &own
+	}
+	r.add(e, e.Seq, optional(e))
+}
+
+// add records what has ended, unless it is optional and its number is one of those that
+// are left out.
+func (r *recorder[T]) add(item *T, number uint64, optional bool) {
+	if optional && !kept(number, r.oneIn) {
 		r.leftOut.Add(1)
 		return
 	}
@@ -120,14 +133,11 @@ func (r *recorder) observe(e *results.Exchange) {
 		r.lost.Add(1)
 		return
 	}
-	s := &r.shards[mix(e.Seq)>>32%uint64(len(r.shards))]
+	s := &r.shards[mix(number)>>32%uint64(len(r.shards))]
 	s.mu.Lock()
 	full := len(s.ended) >= r.perShard
 	if !full {
-		s.ended = append(s.ended, *e)
-		if len(e.Tries) > 0 { // the owner of e may use the list again
-			s.ended[len(s.ended)-1].Tries = slices.Clone(e.Tries[:min(len(e.Tries), maxTries)])
-		}
+		s.ended = append(s.ended, *item)
 	}
 	s.mu.Unlock()
 	if full {
@@ -144,6 +154,10 @@ func optional(e *results.Exchange) bool { return e.OK() && len(e.Tries) == 0 }
 // the choice independent of any rhythm in the load.
 func kept(seq, n uint64) bool { return n <= 1 || mix(seq)%n == 0 }
 
+// HasEnd reports whether the record of a run with Recording.SuccessesOneIn oneIn has the end of
+// a connection on which nothing failed.
+func HasEnd(conn, oneIn uint64) bool { return kept(conn, oneIn) }
+
 // mix is a hash of an exchange's number (splitmix64's finalizer). In a share of a run all
 // numbers may be even. The high half selects the shard, so that it does not depend on what
 // kept selects.
@@ -155,7 +169,7 @@ func mix(seq uint64) uint64 {
 }
 
 // stop ends the record for good. It keeps the first reason.
-func (r *recorder) stop(err error) {
+func (r *recorder[T]) stop(err error) {
 	r.stopped.Store(true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,7 +178,7 @@ func (r *recorder) stop(err error) {
 	}
 }
 
-func (r *recorder) flushLoop() {
+func (r *recorder[T]) flushLoop() {
 	defer close(r.done)
 	flush := time.NewTicker(flushEvery)
 	defer flush.Stop()
@@ -192,12 +206,12 @@ func nextPause(last time.Duration, n int) time.Duration {
 
 // collect turns the exchanges in the shards into lines and compresses them, except the
 // last few. It returns how many there were.
-func (r *recorder) collect() (n int) {
+func (r *recorder[T]) collect() (n int) {
 	for i := range r.shards {
 		ended := r.shards[i].take(r.spare)
 		n += len(ended)
 		for j := range ended {
-			r.lines = appendLine(r.lines, &ended[j])
+			r.lines = r.line(r.lines, &ended[j])
 			r.inFrame++
 			if len(r.lines) >= lineChunk {
 				r.compress()
@@ -212,7 +226,7 @@ func (r *recorder) collect() (n int) {
 }
 
 // compress adds the lines to the frame, and writes the frame when it is long.
-func (r *recorder) compress() {
+func (r *recorder[T]) compress() {
 	if len(r.lines) == 0 {
 		return
 	}
@@ -231,7 +245,7 @@ func (r *recorder) compress() {
 }
 
 // flush writes all exchanges, in the shards and already collected.
-func (r *recorder) flush() {
+func (r *recorder[T]) flush() {
 	r.collect()
 	r.compress()
 	if r.frameLines > 0 {
@@ -241,7 +255,7 @@ func (r *recorder) flush() {
 
 // write writes the frame. If it cannot, the exchanges in the frame are lost, and it
 // counts them.
-func (r *recorder) write() {
+func (r *recorder[T]) write() {
 	count := r.inFrame
 	r.inFrame, r.frameLines = 0, 0
 	if err := r.enc.Close(); err != nil {
@@ -258,7 +272,7 @@ func (r *recorder) write() {
 }
 
 // take returns the shard's exchanges, and gives the shard the empty buffer.
-func (s *shard) take(empty []results.Exchange) []results.Exchange {
+func (s *shard[T]) take(empty []T) []T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ended := s.ended
@@ -266,7 +280,7 @@ func (s *shard) take(empty []results.Exchange) []results.Exchange {
 	return ended
 }
 
-func (r *recorder) recording() (results.Recording, error) {
+func (r *recorder[T]) recording() (results.Recording, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return results.Recording{
@@ -275,7 +289,7 @@ func (r *recorder) recording() (results.Recording, error) {
 }
 
 // close writes what is left and closes the file.
-func (r *recorder) close() {
+func (r *recorder[T]) close() {
 	r.begun.Do(func() {}) // now begin does nothing
 	close(r.quit)
 	if r.done != nil {

@@ -16,18 +16,20 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record/ends"
 )
 
 // The files of a run directory.
 const (
-	fileProfile   = "profile.yaml"
-	fileExchanges = "exchanges.ndjson.zst"
-	fileSamples   = "samples.ndjson"
-	FileLatency   = "latency.hlog"
-	fileRun       = "run.json"
-	filePackets   = "packets.pcapng"
-	fileEvidence  = "evidence.json"
-	fileBegun     = "begun.json" // the document of the beginning; run.json replaces it at the end
+	fileProfile     = "profile.yaml"
+	fileExchanges   = "exchanges.ndjson.zst"
+	fileConnections = "connections.ndjson.zst"
+	fileSamples     = "samples.ndjson"
+	FileLatency     = "latency.hlog"
+	fileRun         = "run.json"
+	filePackets     = "packets.pcapng"
+	fileEvidence    = "evidence.json"
+	fileBegun       = "begun.json" // the document of the beginning; run.json replaces it at the end
 
 	filePlan         = "plan.json"         // the planned runs; beside the directories of the runs
 	fileReproduction = "reproduction.json" // beside the directories of an incident's runs
@@ -74,15 +76,17 @@ func (e *DirectoryError) Error() string {
 type Writer struct {
 	// SuccessesOneIn makes the record keep one success in SuccessesOneIn, chosen by a
 	// hash of Seq; 0 and 1 keep every success. The record always keeps exchanges that
-	// are not a success or were sent again. Set it before Begin.
+	// are not a success or were sent again. Of connections on which no request failed, it
+	// keeps the ends of as many. Set it before Begin.
 	SuccessesOneIn uint64
 
-	dir       string
-	claim     *claim // ended by Create
-	growing   *growing
-	exchanges *recorder
-	samples   *appendFile
-	latency   *hlog
+	dir         string
+	claim       *claim // ended by Create
+	growing     *growing
+	exchanges   *recorder[results.Exchange]
+	connections *recorder[results.ConnectionEnd]
+	samples     *appendFile
+	latency     *hlog
 
 	mu       sync.Mutex
 	firstErr error // the first error of a sample or interval that could not be written
@@ -106,16 +110,20 @@ func Create(dir string) (*Writer, error) {
 	exchanges, err1 := createAppend(filepath.Join(dir, fileExchanges), w.growing)
 	samples, err2 := createAppend(filepath.Join(dir, fileSamples), w.growing)
 	latency, err3 := createAppend(filepath.Join(dir, FileLatency), w.growing)
+	connections, err4 := createAppend(filepath.Join(dir, fileConnections), w.growing)
 	w.samples, w.latency = samples, &hlog{file: latency}
-	err = cmp.Or(err1, err2, err3)
+	err = cmp.Or(err1, err2, err3, err4)
 	if err == nil {
-		w.exchanges, err = newRecord(exchanges, w.leaveWord)
+		w.exchanges, err = newRecord(exchanges, appendLine, w.leaveWord)
+	}
+	if err == nil {
+		w.connections, err = newRecord(connections, ends.AppendLine, func() {})
 	}
 	if err == nil {
 		err = claimed.release() // now the record shows that the directory is taken
 	}
 	if err != nil {
-		for _, f := range []*appendFile{exchanges, samples, latency} {
+		for _, f := range []*appendFile{exchanges, samples, latency, connections} {
 			if f != nil {
 				f.close()
 			}
@@ -160,6 +168,7 @@ func (w *Writer) Begin(run *results.Run) error {
 	}
 	w.latency.begin(run.Start)
 	w.exchanges.begin(w.SuccessesOneIn)
+	w.connections.begin(w.SuccessesOneIn)
 	return nil
 }
 
@@ -208,7 +217,11 @@ func (w *Writer) begun(r results.Recording) (*results.Run, error) {
 }
 
 // Observe records e, which has ended. It never waits for the disk and does not keep e.
-func (w *Writer) Observe(e *results.Exchange) { w.exchanges.observe(e) }
+func (w *Writer) Observe(e *results.Exchange) { observe(w.exchanges, e) }
+
+// ObserveEnd records how a connection ended. It never waits for the disk and does not keep
+// e.
+func (w *Writer) ObserveEnd(e *results.ConnectionEnd) { w.connections.add(e, e.Conn, !e.Failed) }
 
 // Sample appends s to the samples. After a failed write it only returns that error
 // again.
@@ -260,6 +273,8 @@ func (w *Writer) Recording() results.Recording {
 
 func (w *Writer) recording() (results.Recording, error) {
 	r, err := w.exchanges.recording()
+	c, _ := w.connections.recording() // that they stopped is said by Lost
+	r.Connections = &results.RecordedConnections{Written: c.Written, LeftOut: c.LeftOut, Lost: c.Lost}
 	if err == nil {
 		err = w.growing.failed()
 	}
@@ -331,7 +346,7 @@ func (w *Writer) Abort() {
 	}
 	w.closeFiles()
 	w.release()
-	if r, _ := w.exchanges.recording(); r.Written == 0 && w.samples.size == 0 {
+	if r := w.Recording(); r.Written+r.Connections.Written == 0 && w.samples.size == 0 {
 		w.removeTraces()
 	}
 }
@@ -349,12 +364,13 @@ func (w *Writer) end() bool {
 // its errors.
 func (w *Writer) closeFiles() {
 	w.exchanges.close()
+	w.connections.close()
 	w.samples.close()
 	w.latency.file.close()
 }
 
 func (w *Writer) removeTraces() {
-	for _, name := range []string{fileProfile, fileExchanges, fileSamples, FileLatency, filePackets, fileEvidence, fileTally, fileBegun} {
+	for _, name := range []string{fileProfile, fileExchanges, fileConnections, fileSamples, FileLatency, filePackets, fileEvidence, fileTally, fileBegun} {
 		_ = os.Remove(filepath.Join(w.dir, name)) // errors are ignored: the next Create names what stays
 	}
 	w.claim.drop()

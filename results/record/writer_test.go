@@ -59,7 +59,7 @@ func TestRoundTrip(t *testing.T) {
 	tallied(list).Fill(run, time.Second)
 	must(t, w.Close(run))
 
-	if diff := cmp.Diff(results.Recording{Written: 1000, SuccessesOneIn: 1}, run.Recording); diff != "" {
+	if diff := cmp.Diff(results.Recording{Written: 1000, SuccessesOneIn: 1, Connections: &results.RecordedConnections{}}, run.Recording); diff != "" {
 		t.Errorf("recording (-want +got):\n%s", diff)
 	}
 	names := []string{}
@@ -68,7 +68,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, e := range entries {
 		names = append(names, e.Name())
 	}
-	if want := []string{"exchanges.ndjson.zst", "latency.hlog", "profile.yaml", "run.json", "samples.ndjson"}; !slices.Equal(names, want) {
+	if want := []string{"connections.ndjson.zst", "exchanges.ndjson.zst", "latency.hlog", "profile.yaml", "run.json", "samples.ndjson"}; !slices.Equal(names, want) {
 		t.Errorf("files are %v, want %v", names, want)
 	}
 	want := map[uint64]results.Exchange{}

@@ -19,7 +19,7 @@ var ownFields = map[string]bool{
 	"Path": true, "Want": true, "Seen": true, "Says": true, "Client": true, "Cannot": true, "Change": true, "Axes": true,
 	"Sysctls": true, "GoVersion": true, "Counters": true, "Hosts": true, "Measures": true, "Method": true, "EffectName": true,
 	"Class": true, "Lacks": true, "Available": true, "Runtime": true, "Gauges": true,
-	"Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
+	"Short": true, "Do": true, "SVG": true, "Command": true, "Summary": true, "Evictions": true, "Struck": true, "Flags": true, "Outcome": true, "Failed": true,
 }
 
 // Document returns a copy of v with every text redacted by r. v is a document or a

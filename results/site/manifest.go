@@ -19,6 +19,7 @@ import (
 
 	"github.com/kabench/kabench/results/record"
 	"github.com/kabench/kabench/results/text"
+	"github.com/kabench/kabench/results/trend"
 )
 
 // fileManifest says that a directory was made here, and what is in it.
@@ -52,6 +53,9 @@ type Entry struct {
 	Updated   time.Time     `json:"updated"` // when its content last changed
 	Digest    string        `json:"digest"`  // of its content
 	HasPage   bool          `json:"page"`
+	Failures  Cell          `json:"failures"`
+	P99       Cell          `json:"p99"`
+	Points    []trend.Point `json:"points"` // its runs, for trends
 }
 
 // file is the path of one of the report's files in the site.

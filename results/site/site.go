@@ -1,5 +1,6 @@
-// Package site publishes reports as a static site: an index of questions and
-// verdicts, a page and a Markdown file for each, and an Atom feed.
+// Package site publishes reports as a static site: a table of questions and verdicts, a
+// page and a Markdown file for each report, trends over runs of the same question, and
+// an Atom feed.
 //
 // Everything is redacted before it is published, because anybody can read a site.
 package site
@@ -12,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -120,7 +122,12 @@ func Publish(dirs []string, o Options) ([]Published, error) {
 		}
 		done = append(done, Published{Slug: r.Slug, State: state, Answer: r.Headline.Answer, Notes: append([]string{}, r.notes...)})
 	}
-	if files[fileIndex], err = m.index(); err != nil {
+	pages, links, err := m.trends()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(files, pages)
+	if files[fileIndex], err = m.index(links); err != nil {
 		return nil, err
 	}
 	if files[fileFeed], err = m.feed(); err != nil {
@@ -139,6 +146,7 @@ func (o Options) report(dir string) (report, error) {
 	// reports.
 	redact := &redact.Redactor{ShowHosts: o.ShowHosts}
 	slugOf := slug(k, redact)
+	whole := k
 	k = redact.Archive(k)
 	r := report{notes: k.Notes, unfit: k.Unfit(), Entry: Entry{
 		Slug: slugOf, Kind: k.Kind(), Title: k.Title(), Question: k.Question(), Outcome: text.OutcomeOf(k),
@@ -147,6 +155,10 @@ func (o Options) report(dir string) (report, error) {
 	if r.Title == "" {
 		r.Title = r.Kind
 	}
+	r.Failures, r.P99 = cells(k)
+	var notes []string
+	r.Points, notes = points(whole, k)
+	r.notes = append(r.notes, notes...)
 	var b bytes.Buffer
 	if err := text.RenderMarkdown(&b, k); err != nil {
 		return report{}, fmt.Errorf("%s: %w", dir, err)

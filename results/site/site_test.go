@@ -50,14 +50,14 @@ func keep(t testing.TB, change func(*results.Run)) string {
 	return dir
 }
 
-// page stands for the HTML report.
-func page(w io.Writer, dir string, redact *redact.Redactor) error {
+// stubPage stands for the HTML report.
+func stubPage(w io.Writer, dir string, redact *redact.Redactor) error {
 	_, err := io.WriteString(w, "<!doctype html><title>"+redact.Foreign("at db01.acme.example")+"</title>")
 	return err
 }
 
 func options(out string, day int) Options {
-	return Options{Out: out, Version: "v1.2.3", Now: time.Date(2026, 3, day, 8, 0, 0, 0, time.UTC), Page: page}
+	return Options{Out: out, Version: "v1.2.3", Now: time.Date(2026, 3, day, 8, 0, 0, 0, time.UTC), Page: stubPage}
 }
 
 // files maps what is in dir to its contents.
@@ -129,15 +129,21 @@ func links(t testing.TB, text string) []string {
 	doc, err := html.Parse(strings.NewReader(text))
 	must(t, err)
 	var all []string
+	scripts := 0
 	for n := range doc.Descendants() {
 		for _, a := range n.Attr {
-			if a.Key == "href" || a.Key == "src" {
+			if (a.Key == "href" || a.Key == "src") && !strings.HasPrefix(a.Val, "#") {
 				all = append(all, a.Val)
 			}
 		}
 		if n.Type == html.ElementNode && n.Data == "script" {
-			t.Error("the index has a script")
+			if scripts++; n.FirstChild.Data != indexProgram {
+				t.Error("the index has a script of others")
+			}
 		}
+	}
+	if scripts != 1 {
+		t.Errorf("the index has %d scripts", scripts)
 	}
 	return all
 }

@@ -50,8 +50,17 @@ func RenderComparison(w io.Writer, c *results.Comparison) error {
 	}
 	renderRuns(c, &b)
 	renderWarnings(c, &b)
+	renderSummary(c, &b)
 	wrap(&b, "", c.Verdict)
 	return layout.Print(w, b.String(), textWidth)
+}
+
+// renderSummary writes the outcome, and a line for each pair that differs.
+func renderSummary(c *results.Comparison, b *bytes.Buffer) {
+	fmt.Fprintln(b, strings.ToUpper(outcomeOfComparison(c).text))
+	for _, line := range SummaryOfComparison(c) {
+		wrap(b, "  ", line)
+	}
 }
 
 func renderWarnings(c *results.Comparison, b *bytes.Buffer) {

@@ -3,17 +3,19 @@ package text
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
 	"github.com/kabench/kabench/results"
-	"github.com/kabench/kabench/results/expect"
 )
 
 // Headline is the answer of a report on its first screen: a sentence, and three
 // figures that support it.
 type Headline struct {
+	Outcome string   `json:"outcome"`      // the verdict in a word or two: "Reproduced", "Invalid", "Difference found"
+	Tone    string   `json:"tone"`         // of the outcome: one of the constants Tone...
+	Short   string   `json:"short"`        // the answer in at most ShortWords words, together with Do
+	Do      string   `json:"do,omitempty"` // what to do, if there is no answer
 	Answer  string   `json:"answer"`
 	More    []string `json:"more,omitempty"` // the rest of the verdict, such as other remedies; shown after the figures
 	Good    bool     `json:"good"`           // the run is valid and showed what it should show
@@ -75,6 +77,9 @@ func HeadlineOfRun(run *results.Run) Headline {
 		says = append(says, "The run was stopped early.")
 	}
 	h.Answer = strings.Join(says, " ")
+	do, shorts := runSays(run)
+	o := outcomeOfRun(run)
+	h.Decide(o.text, o.tone, do, shorts...)
 	return h
 }
 
@@ -141,9 +146,12 @@ func failedFigure(run *results.Run) Figure {
 	return f
 }
 
+// ResponseLabel is the label of the figure of a run's response times.
+const ResponseLabel = "response time, 99th percentile"
+
 func responseFigure(run *results.Run) Figure {
 	q := run.Latency[results.LatencyResponse]
-	f := Figure{Value: unknown, Label: "response time, 99th percentile", Note: "no request was ok"}
+	f := Figure{Value: unknown, Label: ResponseLabel, Note: "no request was ok"}
 	if q.Count > 0 {
 		f.Value, f.Note = results.FormatSeconds(q.P99), "half within "+results.FormatSeconds(q.P50)
 	}
@@ -178,6 +186,9 @@ func HeadlineOfReproduction(r *results.Reproduction) Headline {
 	if h.Answer == "" {
 		h.Answer = reproductionOutcome(r) + ". " + runAnswer(incident)
 	}
+	do, shorts := reproductionSays(r)
+	o := outcomeOfReproduction(r)
+	h.Decide(o.text, o.tone, do, shorts...)
 	failed := failedFigure(incident)
 	failed.Label = "of requests failed in the incident"
 	h.Figures = []Figure{failed}
@@ -212,58 +223,7 @@ func HeadlineOfReproduction(r *results.Reproduction) Headline {
 	return h
 }
 
-// shiftedFigures returns two figures for an incident that is not about failures. They
-// are the two paths in the expectations of the incident and of the remedy whose values
-// the remedy changed the most. connections.opened is left out because it has a figure
-// of its own.
-func shiftedFigures(incident *results.Run, remedy *results.RemedyRun) []Figure {
-	type shift struct {
-		path string
-		a, b expect.Value
-		by   float64
-	}
-	var shifts []shift
-	seen := map[string]bool{}
-	for _, e := range slices.Concat(incident.Expect, remedy.Expect) {
-		a, errA := expect.Lookup(incident, e.Path)
-		b, errB := expect.Lookup(remedy.Run, e.Path)
-		if seen[e.Path] || e.Path == "connections.opened" || errA != nil || errB != nil || a.Why != "" || b.Why != "" || a.Unit == results.UnitBool || a.Number == b.Number {
-			continue
-		}
-		seen[e.Path] = true
-		floor := 1.0 // a count of 0 is treated as 1
-		if a.Unit != results.UnitCount {
-			floor = 1e-3 // a change below a millisecond or a thousandth says little
-		}
-		shifts = append(shifts, shift{e.Path, a, b, math.Abs(math.Log(max(b.Number, floor) / max(a.Number, floor)))})
-	}
-	slices.SortStableFunc(shifts, func(x, y shift) int { return cmp.Compare(y.by, x.by) })
-	var figures []Figure
-	for _, s := range shifts[:min(len(shifts), 2)] {
-		figures = append(figures, Figure{
-			Value: s.a.String() + " → " + s.b.String(),
-			Label: s.path + ", before and after",
-			Note:  "with the remedy “" + remedy.Remedy + "”",
-		})
-	}
-	// These two complete the list if the remedy changed fewer than two paths.
-	failed, response := failedFigure(incident), responseFigure(incident)
-	failed.Label += " in the incident"
-	response.Label += " in the incident"
-	return append(figures, failed, response)[:2]
-}
-
-// reproductionOutcome returns the verdict of a reproduction in a word or two.
-func reproductionOutcome(r *results.Reproduction) string {
-	switch {
-	case r.Reproduced:
-		return "Reproduced"
-	case !wasJudged(r):
-		return "Not judged"
-	default:
-		return "Not reproduced"
-	}
-}
+func reproductionOutcome(r *results.Reproduction) string { return outcomeOfReproduction(r).text }
 
 // bestRemedy returns the remedy that cleared the incident with the lowest failure
 // rate, or nil.
@@ -314,6 +274,12 @@ func HeadlineOfComparison(c *results.Comparison) Headline {
 		}
 		h.Answer += "."
 	}
+	do, shorts := comparisonSays(c)
+	if len(shorts) == 0 {
+		shorts = []string{h.Answer}
+	}
+	o := outcomeOfComparison(c)
+	h.Decide(o.text, o.tone, do, shorts...)
 	for _, name := range []string{results.MeasureFailureRate, results.MeasureResponse + ".p99", results.MeasureOpened} {
 		h.Figures = append(h.Figures, comparisonFigure(c, name))
 	}
@@ -321,7 +287,7 @@ func HeadlineOfComparison(c *results.Comparison) Headline {
 }
 
 // comparisonFigure shows the measure called name for the first arm and for the arm
-// whose value is furthest from it.
+// whose value is furthest from it, each with its interval.
 func comparisonFigure(c *results.Comparison, name string) Figure {
 	f := Figure{Value: unknown, Label: results.MeasureLabel(name), Note: "not measured"}
 	if len(c.Arms) == 0 {
@@ -332,21 +298,30 @@ func comparisonFigure(c *results.Comparison, name string) Figure {
 		f.Note = cmp.Or(first.Why, f.Note)
 		return f
 	}
-	f.Value, f.Note = first.String(), c.Arms[0].Name
-	var far *results.Arm
-	gap := 0.0
-	for i := range c.Arms[1:] {
-		arm := &c.Arms[i+1]
+	names := ArmNames(c, 24)
+	f.Value, f.Note = first.String(), names[0]+bounds(first)
+	far, gap := 0, 0.0
+	for i, arm := range c.Arms[1:] {
 		m, found := arm.Measures[name]
-		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.Known && (far == nil || d > gap) {
-			far, gap = arm, d
+		if d := max(m.Value-first.Value, first.Value-m.Value); found && m.Known && (far == 0 || d > gap) {
+			far, gap = i+1, d
 		}
 	}
-	if far != nil {
-		f.Value += " → " + far.Measures[name].String()
-		f.Note += " → " + far.Name
+	if far > 0 {
+		m := c.Arms[far].Measures[name]
+		f.Value += " → " + m.String()
+		f.Note += " → " + names[far] + bounds(m)
 	}
 	return f
+}
+
+// bounds writes the interval of m in brackets; "" if there is none.
+func bounds(m results.Measure) string {
+	if !m.Bounded {
+		return ""
+	}
+	end := func(v float64) string { m.Value = v; return m.String() }
+	return " [" + end(m.Low) + ", " + end(m.High) + "]"
 }
 
 // pluralWas returns "1 run was" or "2 runs were".

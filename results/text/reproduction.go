@@ -61,14 +61,7 @@ func RenderReproduction(w io.Writer, r *results.Reproduction) error {
 		}
 		fmt.Fprintln(&b)
 	}
-	switch {
-	case r.Reproduced:
-		fmt.Fprintln(&b, "REPRODUCED")
-	case !wasJudged(r):
-		fmt.Fprintln(&b, "NOT JUDGED")
-	default:
-		fmt.Fprintln(&b, "NOT REPRODUCED")
-	}
+	fmt.Fprintln(&b, strings.ToUpper(reproductionOutcome(r)))
 	for sentence := range strings.Lines(r.Verdict) {
 		wrap(&b, "", sentence)
 	}

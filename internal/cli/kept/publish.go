@@ -21,11 +21,12 @@ func NewPublish(s *cli.Streams) *cobra.Command {
 	o := site.Options{}
 	c := &cobra.Command{
 		Use:   "publish DIR... --site OUT",
-		Short: "Publish reports as a static site with an index and an Atom feed",
+		Short: "Publish reports as a static site with a table, trends and an Atom feed",
 		Long: `Add the results in each DIR (a run, an incident or a comparison) to the static site in OUT. The
-site has an index of questions and verdicts, an Atom feed, and each report as a page and as
-Markdown under a permanent link. If a report is published again, it is updated in place, and the
-rest of the site stays as it is. OUT must be new, empty, or a site made by this command.
+site has a table of all reports to filter and sort, an Atom feed, each report as a page and as
+Markdown under a permanent link, and a trend for each question that was asked several times (see
+'kabench trend'). If a report is published again, it is updated in place, and the rest of the site
+stays as it is. OUT must be new, empty, or a site made by this command.
 
 Invalid, cut-off and interrupted results are left out. With --include-invalid they are published
 and marked. The exit code is 3 if all results were left out.

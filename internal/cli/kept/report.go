@@ -1,4 +1,4 @@
-// Package kept has the commands that show what earlier runs kept: report, export and publish.
+// Package kept has the commands that show what earlier runs kept: report, export, publish and trend.
 package kept
 
 import (

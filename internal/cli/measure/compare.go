@@ -157,7 +157,7 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 		arms = append(arms, kabench.ComparedArm(arm))
 	}
 	doc, err := kabench.Compare(ctx, arms, kabench.CompareOptions{
-		Options: kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Fleet: fleet},
+		Options: kabench.Options{Out: out, Version: cli.Version(), Command: cli.CommandLine(c), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Fleet: fleet},
 		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
 		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {

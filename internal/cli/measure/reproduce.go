@@ -137,7 +137,7 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	}
 	defer dismiss()
 	rep, err := kabench.Reproduce(ctx, dealt(p, o.fleet.Size()), kabench.ReproduceOptions{
-		Options:  kabench.Options{Out: out, Version: cli.Version(), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(), Fleet: fleet},
+		Options:  kabench.Options{Out: out, Version: cli.Version(), Command: cli.CommandLine(c), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(), Fleet: fleet},
 		Forecast: forecast,
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)

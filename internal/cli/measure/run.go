@@ -114,7 +114,7 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	}
 	defer dismiss()
 	run, err := kabench.Run(ctx, p, kabench.Options{
-		Out: out, Bare: o.bare, Version: cli.Version(), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(),
+		Out: out, Bare: o.bare, Version: cli.Version(), Command: cli.CommandLine(c), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(),
 		Fleet: fleet,
 	})
 	progress.End()

@@ -159,6 +159,11 @@ func (p *Proxy) Find(id string) []story.Found { return p.clients.Find(id) }
 // see [story.Log.Reads].
 func (p *Proxy) Reads(remote string) (n int, ok bool) { return p.clients.Reads(remote) }
 
+// Ending returns how a client's newest connection from remote ended; see [story.Log.Ending].
+func (p *Proxy) Ending(remote string) (story.Ending, time.Time, bool) {
+	return p.clients.Ending(remote)
+}
+
 // Upstream returns the stories of the last 10,000 connections to servers, in the order
 // in which they were made. The proxy is their client.
 func (p *Proxy) Upstream() []story.Story { return p.upstreams.Stories() }

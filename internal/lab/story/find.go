@@ -22,8 +22,8 @@ type Found struct {
 }
 
 // index finds requests by their ids and connections by the client's address. It keeps the
-// writers of its requests, also those that the log no longer has. It is kept only after
-// Follow.
+// writers of its requests, also those that the log no longer has. Requests are in it only
+// after Follow.
 type index struct {
 	mu      sync.Mutex
 	on      bool
@@ -45,7 +45,7 @@ func (s *Log) Follow() {
 	s.index.mu.Lock()
 	defer s.index.mu.Unlock()
 	if !s.index.on {
-		s.index.on, s.index.byID, s.index.remotes = true, map[string][]place{}, map[string]*Writer{}
+		s.index.on, s.index.byID = true, map[string][]place{}
 	}
 }
 
@@ -65,11 +65,9 @@ func (s *Log) Find(id string) []Found {
 }
 
 // Reads returns how many requests were read on the newest connection of this client's
-// address; ok is false if there is none. The log must follow.
+// address; ok is false if there is none.
 func (s *Log) Reads(remote string) (n int, ok bool) {
-	s.index.mu.Lock()
-	st := s.index.remotes[remote]
-	s.index.mu.Unlock()
+	st := s.newest(remote)
 	if st == nil {
 		return 0, false
 	}
@@ -78,12 +76,31 @@ func (s *Log) Reads(remote string) (n int, ok bool) {
 	return st.Requests, true
 }
 
+// Ending returns how the newest connection of this client's address ended, and when the
+// server closed it or saw that the client had; ok is false if it is open, or not known.
+func (s *Log) Ending(remote string) (e Ending, at time.Time, ok bool) {
+	st := s.newest(remote)
+	if st == nil {
+		return e, at, false
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return Ending{st.First, st.How, st.Why}, st.ClosedAt, st.First != ""
+}
+
+// newest is the newest connection of a client's address; nil: it is not known.
+func (s *Log) newest(remote string) *Writer {
+	s.index.mu.Lock()
+	defer s.index.mu.Unlock()
+	return s.index.remotes[remote]
+}
+
 // begin notes a connection, and forgets the one that made room for it.
 func (x *index) begin(st, gone *Writer) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.on {
-		return
+	if x.remotes == nil {
+		x.remotes = map[string]*Writer{}
 	}
 	if gone != nil && x.remotes[gone.Remote] == gone {
 		delete(x.remotes, gone.Remote)

@@ -52,8 +52,13 @@ func TestFind(t *testing.T) {
 	if n, ok := s.Reads(":2"); n != keepExchanges+3 || !ok {
 		t.Errorf("%d requests, %v", n, ok)
 	}
-	if _, ok := s.Reads(":1"); ok {
-		t.Error("a connection from before Follow")
+	if e, at, ok := s.Ending(":3"); !ok || e != *ServerEnds(RST, WhyFault) || at.IsZero() {
+		t.Errorf("how it ended: %v at %v, %v", e, at, ok)
+	}
+	for _, remote := range []string{":2", ":4"} { // open, and unknown
+		if e, _, ok := s.Ending(remote); ok {
+			t.Errorf("%s ended: %v", remote, e)
+		}
 	}
 	two.Read(Exchange{ID: strings.Repeat("x", 1000)})
 	if f := s.Find(strings.Repeat("x", maxID)); len(f) != 1 {

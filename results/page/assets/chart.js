@@ -4,17 +4,18 @@
 const charts = []; // all pictures of the page
 
 // picture makes a panel. option() is called whenever the chart is drawn, for example
-// in the colours of a printed page; table() when a reader opens the table.
-function picture({ name, label, height, option, table, ready, empty }) {
+// in the colours of a printed page; table() when a reader opens the table. A chart of
+// time has `time`, the name and the end of its axis.
+function picture({ name, label, height, option, table, ready, empty, time }) {
   const box = el('div', { class: 'chart', role: 'img', 'aria-label': label });
   const panel = el('div', { class: 'panel' }, name ? el('h3', {}, name) : null);
   if (empty) {
-    panel.append(el('p', { class: 'empty' }, empty));
+    panel.append(el('p', { class: 'empty' }, 'None: ' + empty));
     return { panel, box: null };
   }
   if (height) box.style.height = height;
-  panel.append(box);
-  const chart = { panel, box, option, ready, drawn: null };
+  const chart = { panel, box, option, ready, time, drawn: null };
+  panel.append(time ? overlay(chart) : box);
   if (table) panel.append(tableOf('Data of this chart as a table', table));
   charts.push(chart);
   return chart;
@@ -51,6 +52,7 @@ function draw(chart) {
   }
   chart.drawn.setOption(chart.option(chart.drawn), { notMerge: true, lazyUpdate: false });
   chart.box.dataset.drawn = 'yes';
+  placeCursor(chart);
 }
 
 // drawAll draws the charts one by one, so that the page stays responsive.
@@ -109,15 +111,15 @@ window.addEventListener('afterprint', () => {
   fit();
 });
 
-// common is what all charts have.
-function common(c) {
+// common is what all charts have. The cursor of a chart of time is drawn by its overlay.
+function common(c, time) {
   return {
     animation: false,
     backgroundColor: 'transparent',
     textStyle: { fontFamily: 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif', color: c.soft },
     grid: { left: 8, right: 16, top: 40, bottom: 8, containLabel: true },
     // Tooltips are drawn on the canvas: a text in them is never markup.
-    tooltip: { trigger: 'axis', renderMode: 'richText', confine: true, backgroundColor: c.card, borderColor: c.line, borderWidth: 1, padding: [8, 10], textStyle: { color: c.ink, fontSize: 12 }, axisPointer: { lineStyle: { color: c.soft, width: 1 } } },
+    tooltip: { trigger: 'axis', renderMode: 'richText', confine: true, backgroundColor: c.card, borderColor: c.line, borderWidth: 1, padding: [8, 10], textStyle: { color: c.ink, fontSize: 12 }, axisPointer: time ? { type: 'none' } : { lineStyle: { color: c.soft, width: 1 } } },
     legend: { type: printing ? 'plain' : 'scroll', left: 0, top: 0, icon: 'roundRect', itemWidth: 14, itemHeight: 4, itemGap: printing ? 8 : 16, textStyle: { color: c.ink, fontSize: printing ? 10 : 12 }, pageIconSize: 10, pageTextStyle: { color: c.soft }, pageIconColor: c.soft, pageIconInactiveColor: c.line },
   };
 }
@@ -137,11 +139,20 @@ function timeStep(end, most) {
   return Number(([1, 2, 5, 10].concat(unit === 10 ? [1.5, 3, 6] : []).sort((a, b) => a - b).find((m) => m * unit >= end / most) * unit).toPrecision(3));
 }
 
-function timeAxis(c, end, more) {
-  return axis(c, Object.assign({
+// timeAxis is the axis of a chart of time, which shows the part that all of them show.
+// end is where it ends if that is all of the time.
+function timeAxis(c, time, end, more) {
+  const part = zoomPart(time.axis, 6), at = part.ticks;
+  const o = Object.assign({
     min: 0, max: end, interval: timeStep(end, 6), splitLine: { show: false }, axisLine: { show: true, lineStyle: { color: c.line } },
     axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, showMaxLabel: false, formatter: (v) => moment(v) },
-  }, more));
+  }, more);
+  if (at) {
+    Object.assign(o, { min: part.min, max: part.max, interval: null, axisTick: { show: false, customValues: at } });
+    o.splitLine = Object.assign({}, o.splitLine, { customValues: at });
+    o.axisLabel = Object.assign({}, o.axisLabel, { customValues: at, formatter: part.label, showMaxLabel: null });
+  }
+  return axis(c, o);
 }
 
 // limitLine is a labelled line across a chart.

@@ -60,7 +60,7 @@ function failureRows(runs) {
 function figureTable(runs) {
   const table = rows.map(([name, cell]) => [name, ...runs.map((r) => cell(r.doc))]);
   table.splice(4, 0, ...failureRows(runs));
-  return scroll(['', ...runs.map((r) => r.name)], table, [], true);
+  return scroll(['', ...runs.map((r) => (r.full && r.full !== r.name ? el('span', { title: r.full }, r.name) : r.name))], table, [], true);
 }
 
 function expectations(runs) {
@@ -77,26 +77,21 @@ function interval(of, unit) {
   return of.bounded ? ends(of, unit).join(' to ') : 'no interval';
 }
 
-// shorten cuts names to at most most characters. It removes the beginning or the end
-// that all names share, and keeps what distinguishes them; if that is not enough, it
-// numbers them.
-function shorten(names, most) {
-  if (names.every((n) => n.length <= most)) return names;
-  const first = names[0];
-  let begin = 0, end = 0;
-  while (begin < first.length && names.every((n) => n[begin] === first[begin])) begin++;
-  while (end < first.length && names.every((n) => n[n.length - 1 - end] === first[first.length - 1 - end])) end++;
-  const short = names.map((n) => {
-    if (n.length <= most) return n;
-    if (n.length - begin < most) return '\u2026' + n.slice(1 - most);
-    if (n.length - end < most) return n.slice(0, most - 1) + '\u2026';
-    return '\u2026' + n.slice(begin, begin + most - 2) + '\u2026';
-  });
-  return short.map((s, i) => (short.indexOf(s) === short.lastIndexOf(s) ? s : s.slice(0, most - 3) + '#' + (i + 1)));
+// findings returns what the tests against the first arm found of a measure, by the arm's
+// name: "better" or "worse". For every measure, less is better.
+function findings(comparison, name) {
+  const found = {};
+  for (const pair of comparison.pairs || []) {
+    const t = pair.a === comparison.arms[0].name && (pair.tests || []).find((t) => t.measure === name && t.differs);
+    if (t) found[pair.b] = t.difference < 0 || (t.difference === 0 && t.effect < 0) ? 'better' : 'worse';
+  }
+  return found;
 }
 
-// Small multiples: one for each measure, a row for each arm.
-function multiple(comparison, name, label) {
+// Small multiples: one for each measure, a row for each arm. names are the arms' short names.
+function multiple(comparison, name, label, names) {
+  const found = findings(comparison, name), differs = Object.keys(found).length > 0;
+  const called = (a) => names[comparison.arms.indexOf(a)] || a.name;
   const arms = comparison.arms.filter((a) => a.measures[name]);
   const unit = arms[0].measures[name].unit;
   const known = arms.filter((a) => a.measures[name].known);
@@ -106,15 +101,15 @@ function multiple(comparison, name, label) {
   const nothing = known.length === arms.length && highest(known.flatMap((a) => [a.measures[name].value, a.measures[name].high, ...(a.measures[name].per_run || [])])) === 0;
   const chart = picture({
     name: label, height: 54 + 30 * arms.length + 'px',
-    empty: nothing ? '0 in every run.' : known.length ? null : whys.join('; ') || 'Not measured.',
-    label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + interval(a.measures[name], unit)).join('; '),
+    empty: nothing ? '0 in every run.' : known.length ? null : whys.join('; ') || 'not measured',
+    label: label + ': ' + known.map((a) => a.name + ' ' + measured(a.measures[name].value, unit) + ', ' + interval(a.measures[name], unit) + (found[a.name] ? ', ' + found[a.name] + ' than ' + comparison.arms[0].name : '')).join('; ') + '. Less is better.',
     option: () => {
       const c = colours(), o = common(c);
       delete o.legend;
       o.tooltip.trigger = 'item';
       o.tooltip.formatter = (i) => {
-        const m = arms[i.value[i.value.length - 1]].measures[name];
-        return arms[i.value[i.value.length - 1]].name + '\n' + measured(m.value, unit) + '\n' + interval(m, unit);
+        const arm = arms[i.value[i.value.length - 1]], m = arm.measures[name];
+        return arm.name + '\n' + measured(m.value, unit) + '\n' + interval(m, unit) + (found[arm.name] ? '\ndifference found: ' + found[arm.name] : arm === comparison.arms[0] ? '\nbaseline' : '\nno difference found');
       };
       o.grid = { left: 4, right: 18, top: 4, bottom: 4, containLabel: true };
       // An interval much wider than the measured values ends outside the chart.
@@ -122,29 +117,35 @@ function multiple(comparison, name, label) {
       const wide = highest(known.map((a) => a.measures[name].high));
       const top = points > 0 ? Math.min(wide > 0 ? Math.max(wide, points) : points, 6 * points) : wide;
       o.xAxis = axis(c, { min: 0, max: top > 0 ? nice(top * 1.02) : 1, splitNumber: 3, axisLabel: { color: c.soft, fontSize: 11, hideOverlap: true, showMaxLabel: false, formatter: (v) => short(v, unit) } });
-      o.yAxis = { type: 'category', inverse: true, data: shorten(arms.map((a) => a.name), 18), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: c.ink, fontSize: 12 } };
-      const palette = [c.blue, c.vermilion, c.green, c.purple, c.orange, c.pink];
+      o.yAxis = { type: 'category', inverse: true, data: arms.map((a) => called(a) + (found[a.name] ? (found[a.name] === 'better' ? ' \u25bc' : ' \u25b2') : '')), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: (v) => (String(v).endsWith('\u25bc') ? c.green : String(v).endsWith('\u25b2') ? c.vermilion : c.ink), fontSize: 12 } };
+      const colour = (a) => ({ better: c.green, worse: c.vermilion }[found[a.name]] || (a === comparison.arms[0] ? c.ink : c.grey));
       o.series = [
         {
           type: 'custom', data: known.filter((a) => a.measures[name].bounded).map((a) => { const m = a.measures[name], y = arms.indexOf(a); return [m.low, m.high, y]; }), encode: { x: [0, 1], y: 2 }, z: 1,
           renderItem: (params, api) => {
             const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
-            const style = { stroke: palette[api.value(2) % palette.length], lineWidth: 2, opacity: 0.8 };
+            const style = { stroke: colour(arms[api.value(2)]), lineWidth: 2, opacity: 0.8 };
             const cut = (x) => ({ type: 'line', shape: { x1: x, y1: a[1] - 4, x2: x, y2: a[1] + 4 }, style });
             const right = params.coordSys.x + params.coordSys.width;
             return { type: 'group', children: [{ type: 'line', shape: { x1: a[0], y1: a[1], x2: Math.min(b[0], right), y2: b[1] }, style }, cut(a[0]), ...(b[0] <= right ? [cut(b[0])] : [])] };
           },
         },
         { type: 'scatter', symbolSize: 4, z: 2, data: known.flatMap((a) => (a.measures[name].per_run || []).map((v) => [v, arms.indexOf(a), arms.indexOf(a)])), itemStyle: { color: c.soft, opacity: 0.6 } },
-        { type: 'scatter', symbolSize: 9, z: 3, data: known.map((a) => ({ value: [a.measures[name].value, arms.indexOf(a), arms.indexOf(a)], itemStyle: { color: palette[arms.indexOf(a) % palette.length] } })) },
+        { type: 'scatter', symbolSize: 9, z: 3, data: known.map((a) => ({ value: [a.measures[name].value, arms.indexOf(a), arms.indexOf(a)], itemStyle: { color: colour(a) } })) },
       ];
       return o;
     },
     table: () => ({
-      head: ['', 'value', 'from', 'to', 'runs', ''], wide: [5],
-      rows: arms.map((a) => { const m = a.measures[name]; return [a.name, m.known ? measured(m.value, unit) : 'not known', ...ends(m, unit), (m.per_run || []).length, m.why || '']; }),
+      head: ['', 'value', 'from', 'to', 'runs', '', ''], wide: [6],
+      rows: arms.map((a) => { const m = a.measures[name]; return [a.name, m.known ? measured(m.value, unit) : 'not known', ...ends(m, unit), (m.per_run || []).length, found[a.name] || '', m.why || '']; }),
     }),
   });
+  const heading = chart.panel.querySelector('h3');
+  if (known.length && !nothing) heading.append(el('span', { class: 'direction' }, '\u2190 less is better'));
+  if (differs) {
+    heading.append(el('span', { class: 'found' }, 'difference found'));
+    chart.panel.classList.add('differs');
+  }
   if (whys.length && known.length && !nothing) chart.panel.append(el('p', { class: 'how' }, whys.join('; ')));
   return chart;
 }
@@ -157,31 +158,35 @@ function short(v, unit) {
 
 function pairTable(pair, labels) {
   const tests = pair.tests || [];
-  const box = el('div', { class: 'panel' }, el('h3', {}, pair.b + ' compared with ' + pair.a), el('p', { class: 'verdict' }, pair.verdict));
+  const title = el('h3', {}, pair.b + ' compared with ' + pair.a);
+  if (tests.some((t) => t.differs)) title.append(el('span', { class: 'found' }, 'difference found'));
+  const box = el('div', { class: 'panel' }, title, el('p', { class: 'verdict' }, pair.verdict));
   if (!tests.length) return box;
   box.append(tableOf('Tests', () => ({
     head: ['measure', 'difference', 'from', 'to', 'effect', 'p, adjusted', '', 'detectable', 'method'], wide: [8],
     rows: tests.map((t) => {
       const u = labels.units[t.measure];
       return [labels.names[t.measure] || t.measure, measured(t.difference, u), ...ends(t, u), t.effect_name ? t.effect_name + ' ' + three(t.effect) : '-',
-        !t.method ? '-' : t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? { bad: 'differs' } : t.why || 'no significant difference', t.detectable ? measured(t.detectable, u) : 'not known', t.method || 'none'];
+        !t.method ? '-' : t.p_adjusted < 0.001 ? '< 0.001' : t.p_adjusted.toFixed(3), t.differs ? el('b', { class: 'found' }, 'difference found') : t.why || 'no significant difference', t.detectable ? measured(t.detectable, u) : 'not known', t.method || 'none'];
     }),
   })));
   return box;
 }
 
-function comparisonSections(c, labels) {
+function comparisonSections(c, labels, nicks) {
   const names = {}, units = {};
   for (const [name, label] of labels) names[name] = label;
   for (const arm of c.arms) for (const [name, m] of Object.entries(arm.measures)) units[name] = m.unit;
   const found = [];
-  const chosen = labels.filter(([name]) => c.arms.some((a) => a.measures[name]));
+  const differs = ([name]) => Object.keys(findings(c, name)).length > 0;
+  const measuredOnes = labels.filter(([name]) => c.arms.some((a) => a.measures[name]));
+  const chosen = [...measuredOnes.filter(differs), ...measuredOnes.filter((l) => !differs(l))];
   if (chosen.length) {
     found.push(section('measures', 'The configurations side by side',
-      'Each chart shows one measure, each row one configuration. The large point is the estimate, the bar its ' + percent(c.confidence) + ' confidence interval, and the small points are single runs; a bar without an end continues beyond the chart. If bars are far apart, the configurations differ; the tests below say whether chance can explain it.',
-      chosen.map(([name, label]) => multiple(c, name, label)), 'multiples'));
+      'Each chart shows one measure, each row one configuration. The large point is the estimate, the bar its ' + percent(c.confidence) + ' confidence interval, and the small points are single runs; a bar without an end continues beyond the chart. In every chart less is better. Measures in which a test found a difference from ' + c.arms[0].name + ' come first: \u25bc marks a configuration that is better, \u25b2 one that is worse; the others may differ by chance.',
+      chosen.map(([name, label]) => multiple(c, name, label, nicks)), 'multiples'));
   }
   if (c.pairs && c.pairs.length) found.push(section('pairs', 'What differs, and what may be chance', 'Every pair with its verdict. Its tests are corrected for their number; “detectable” is the smallest difference that 80 % of such experiments find.', c.pairs.map((p) => pairTable(p, { names, units })), 'panels'));
-  found.push(section('arms', 'Settings', null, [scroll(['configuration', 'set', 'valid runs', 'left out'], c.arms.map((a) => [a.name, Object.entries(a.change || {}).map(([k, v]) => k + ' = ' + v).join(', ') || 'as in the profile', a.runs, a.excluded]), [1], true)], 'panels'));
+  found.push(section('arms', 'Settings', null, [scroll(['configuration', 'in charts', 'set', 'valid runs', 'left out'], c.arms.map((a, i) => [a.name, nicks[i] || a.name, Object.entries(a.change || {}).map(([k, v]) => k + ' = ' + v).join(', ') || 'as in the profile', a.runs, a.excluded]), [1, 2], true)], 'panels'));
   return found;
 }

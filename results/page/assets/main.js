@@ -1,8 +1,19 @@
 // The page: the head, then a section for each kind of chart.
 
+// halves are sections that stand beside another one on a wide screen, if they have one chart.
+const halves = ['traffic', 'latency', 'percentiles', 'heat', 'pool', 'sockets'];
+
+// section has a heading that can be linked to, and so has each of its panels.
 function section(id, title, how, panels, kind) {
   const list = panels.map((p) => p.panel || p);
-  return el('section', { id, 'aria-labelledby': id + '-title' }, el('h2', { id: id + '-title' }, title), how ? el('p', { class: 'how' }, how) : null,
+  const link = (to, name) => el('a', { class: 'anchor', href: '#' + to, 'aria-label': 'Link to ' + name }, '#');
+  list.forEach((panel, i) => {
+    if (!panel.id) panel.id = list.length > 1 ? id + '-' + (i + 1) : id + '-all';
+    const name = panel.querySelector('h3');
+    if (name && list.length > 1) name.append(link(panel.id, name.textContent));
+  });
+  return el('section', { id, 'aria-labelledby': id + '-title', class: list.length === 1 && halves.includes(id) ? 'half' : null },
+    el('h2', { id: id + '-title' }, title, link(id, title)), how ? el('p', { class: 'how' }, how) : null,
     el('div', { class: kind || (list.length > 1 ? 'panels many' : 'panels') }, ...list));
 }
 
@@ -18,6 +29,7 @@ function scales(runs) {
     rows: [...new Set(runs.flatMap((r) => r.heat.rows))].sort((a, b) => a - b),
     // Runs of about the same length have one axis of time.
     end: (run) => (extent(run) * 1.5 < longest ? extent(run) : longest),
+    axis: (run) => (extent(run) * 1.5 < longest ? 'of ' + run.name : ''), // its name, for the zoom
     anyFailed: runs.some((r) => Object.keys(r.flow.failed).length > 0),
     rate: nice(Math.max(...runs.map(rate), 1) * 1.05), failed: nice(Math.max(...runs.map(failed), 1)),
     pool: Math.max(...runs.map((r) => highest(r.pool.leased, r.pool.idle, r.pool.dialing, r.pool.pending)), 1) * 1.08,
@@ -37,8 +49,9 @@ function laneCaption(runs) {
   const timer = runs.find((r) => r.lifelines.idle_timeout > 0);
   const left = runs.map((r) => (r.lifelines.left_out ? integer(r.lifelines.left_out) + ' of ' + integer(r.lifelines.connections) + (runs.length > 1 ? ' (' + r.name + ')' : '') : '')).filter(Boolean);
   return 'Each lane is one connection. Thick bars are exchanges, the thin line between them is idle time, a pale band replaces exchanges that do not fit, and a diamond is a failure in the colour of its phase.'
+    + (runs.some((r) => r.lifelines.lanes.some((lane) => lane.end)) ? ' The mark at its end says which side closed first: a bar is ours, a triangle the server\u2019s close, a cross its reset.' : '')
     + (timer ? ' A vertical tick marks the end of the server\u2019s keep-alive timer (' + tick(timer.lifelines.idle_timeout) + '): a request sent just before it meets the close.' : '')
-    + ' To zoom, drag the slider, or turn the mouse wheel while holding Ctrl. Click a diamond to see its packets and evidence, or use the arrow keys and Enter.'
+    + ' Click a diamond to see its packets and evidence, or use the arrow keys and Enter.'
     + (left.length ? ' Not shown: ' + left.join(', ') + '; connections with failures come first, the others are a sample.' : '')
     + (runs.some((r) => r.lifelines.lanes.some((lane) => !lane.conn)) ? ' The lane “no conn” has failures without a connection: the first of each kind, and a sample of the others.' : '')
     + (runs.some((r) => r.lifelines.one_in > 1) ? ' Not every success was recorded, so gaps may contain exchanges.' : '');
@@ -68,9 +81,16 @@ function spelledSection(all) {
       scroll(['client', 'field', 'write', 'where'], r.settings.map((s) => [s.client, s.path + ' = ' + s.value, says(s), where(s)]), [2, 3], true))), 'panels');
 }
 
+// shortNamed returns the runs by the short names of their configurations; the full ones are
+// in the table of settings.
+function shortNamed(data) {
+  const short = new Map(((data.comparison && data.comparison.arms) || []).map((a, i) => [a.name, (data.arms || [])[i]]));
+  return data.runs.map((r) => (short.get(r.name) ? Object.assign({}, r, { name: short.get(r.name), full: r.name }) : r));
+}
+
 function body(data) {
-  const runs = data.runs, s = scales(runs), found = [];
-  if (data.comparison) found.push(...comparisonSections(data.comparison, data.measures || []));
+  const runs = shortNamed(data), s = scales(runs), found = [];
+  if (data.comparison) found.push(...comparisonSections(data.comparison, data.measures || [], data.arms || []));
   if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs side by side', data.kind === 'comparison' ? 'The first valid run of each configuration. The charts below show the same runs.' : null, [figureTable(runs)], 'panels'));
   if ((data.spelled || []).length) found.push(spelledSection(data.spelled));
   if (!runs.length) return found;
@@ -82,16 +102,18 @@ function body(data) {
   const from = (p) => p ? [p.name + (p.changed || []).map((c, i) => (i ? ', ' : ', but ') + c.path.replace(/^pool\./, '') + ' ' + c.run + ' (preset: ' + c.preset + ')').join('')] : [];
   const bounds = (r) => r.driver ? r.driver.line + ((r.doc.driver.gauges || []).includes('pending') ? '' : '; the number of pending requests is not told') : [...from(r.doc.preset), r.pool.max_conns > 0 ? 'at most ' + r.pool.max_conns + ' connections' : 'no cap on connections', r.pool.pending_max >= 0 ? 'at most ' + r.pool.pending_max + ' pending' : 'no limit on the queue'].join(', ');
   found.push(
-    section('traffic', 'Traffic', 'Requests per second that were due by the schedule, started, and completed (ok). If started is below due, the generator or a cap is at its limit; if ok is below started, requests wait or fail. The lower chart shows failures by phase and cause.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
+    section('traffic', 'Traffic', 'Requests per second that were due by the schedule, started, and completed (ok). If started is below due, the generator or a cap is at its limit; if ok is below started, requests wait or fail. The lower chart shows failures by phase and cause. Drag across any chart of time to zoom in on all of them.' + estimate(runs[0]), runs.map((r) => traffic(r, s))),
+    ...countSections(runs),
     section('lifelines', 'Connection lifelines', laneCaption(runs), runs.map((r) => lifelines(r, s)), 'panels'),
     section('percentiles', 'Response times', 'At each percentile, that share of responses took no longer. 90, 99 and 99.9 % are equally far apart, so the tail stays visible. Where response is above service, requests waited before they were sent.', runs.map((r) => curves(r, s))),
-    section('heat', 'Response times over time', 'Each cell is a span of time and a range of response times. A stronger colour means more exchanges, including failed ones, on a logarithmic scale. A band is one kind of response; a tall column is a stall.', runs.map((r) => heatMap(r, s))),
+    heatSection(runs, s),
     section('pool', 'The pool', 'Connections by state, and requests that wait for one (pending): the highest value of each span. If pending is above zero while leased is at its cap, the pool is too small. ' + (runs.length > 1 ? runs.map((r) => r.name + ': ' + bounds(r)).join('; ') : 'Set: ' + bounds(runs[0])) + '.' + timers(runs), runs.map((r) => poolPicture(r, s))),
     section('sockets', 'Sockets and ports', 'The kernel\u2019s sockets to the target. The side that closes first keeps a TIME_WAIT socket, with its port, for a minute.' + (ports.length ? ' Local ports used, at most: ' + ports.join('; ') + '.' : ''), runs.map((r) => socketPicture(r, s))),
   );
   const wanted = expectations(runs);
   if (runs.length === 1) found.push(section('figures-table', 'Values', null, [figureTable(runs)], 'panels'));
   if (wanted) found.push(section('expectations', 'Expectations', null, [wanted], 'panels'));
+  if (runs.length === 1) found.filter((s) => ['figures-table', 'expectations'].includes(s.id)).forEach((s) => s.classList.add('half'));
   return found;
 }
 
@@ -100,6 +122,7 @@ function show(data) {
   const y = window.scrollY;
   while (charts.length) forget(charts[0]);
   byID('pictures').replaceChildren(...body(data));
+  contents();
   window.scrollTo(0, y);
   if (library) charts.forEach(draw); // immediately: a live page would flicker
 }
@@ -118,6 +141,8 @@ async function unpack() {
 
 let current = JSON.parse(byID('data').textContent);
 show(current);
+const linked = location.hash.length > 1 && byID(decodeURIComponent(location.hash.slice(1)));
+if (linked) linked.scrollIntoView(); // it was not there when the browser looked for it
 unpack().catch((e) => {
   byID('notes').append(el('li', {}, 'The charts cannot be drawn in this browser (' + e.message + '); the tables have their data.'));
 });
@@ -129,7 +154,7 @@ async function follow() {
     const response = await fetch('data.json', { cache: 'no-store' });
     if (!response.ok) throw new Error(response.status);
     current = await response.json();
-    const reading = !current.live ? false : byID('pictures').querySelector('details[open], .evidence:not([hidden])') || byID('pictures').contains(document.activeElement) && document.activeElement !== byID('pictures');
+    const reading = !current.live ? false : choosing || byID('pictures').querySelector('details[open], .evidence:not([hidden])') || byID('pictures').contains(document.activeElement) && document.activeElement !== byID('pictures');
     if (reading) head(current);
     else show(current);
     byID('live').textContent = 'live';

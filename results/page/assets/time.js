@@ -7,6 +7,9 @@ function extent(run) {
   return Math.max(flow, last(run.pool.t), last(run.sockets.t), 0.1);
 }
 
+// timeOf is what makes a chart one of time.
+const timeOf = (run, scale) => ({ axis: scale.axis(run), end: () => Math.max(scale.end(run), 0.1) });
+
 const warmUp = (c, run) => (run.warm_up > 0 ? {
   silent: true, itemStyle: { color: c.faint }, label: { color: c.soft, fontSize: 11, position: 'insideTopLeft' }, data: [[{ xAxis: 0, name: 'warm-up' }, { xAxis: run.warm_up }]],
 } : undefined);
@@ -17,11 +20,11 @@ function line(name, data, colour, more) {
   }, more);
 }
 
-function tip(c, unit) {
+function tip(time, unit) {
   return (items) => {
     if (!items.length) return '';
     const lines = items.filter((i) => i.value[1] != null).map((i) => i.seriesName + '  ' + unit(i.value[1], i));
-    return moment(items[0].value[0]) + '\n' + lines.join('\n');
+    return instant(items[0].value[0], time.axis) + '\n' + lines.join('\n');
   };
 }
 
@@ -38,19 +41,20 @@ function traffic(run, scale) {
     return points.concat(n ? [[Number(((n - 1) * f.step + (rest || f.step)).toFixed(3)), points[n - 1][1]]] : []);
   };
   const sum = (list) => list.reduce((n, k) => n + f.failed[k].reduce((a, b) => a + b, 0), 0);
+  const time = timeOf(run, scale);
   const failing = kinds.filter((k) => phaseOf(k) !== 'schedule'), dropped = sum(kinds) - sum(failing); // dropped requests were not started
   return picture({
-    name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
-    empty: f.due.length ? null : 'No exchange was recorded.',
+    time, name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
+    empty: f.due.length ? null : 'no exchange was recorded.',
     label: 'Requests due, started and ok per second over time' + (failing.length ? '; ' + sum(failing) + ' failures in ' + failing.join(', ') : '; no failures') + (dropped ? '; ' + dropped + ' dropped' : ''),
     option: () => {
-      const c = colours(), o = common(c), end = Math.max(scale.end(run), 0.1);
+      const c = colours(), o = common(c, time), end = time.end();
       const split = scale.anyFailed; // or if other runs failed: side by side all have the same shape
-      o.tooltip.formatter = tip(c, (v, i) => (i.seriesType === 'bar' ? integer(v) : three(v) + '/s'));
+      o.tooltip.formatter = tip(time, (v, i) => (i.seriesType === 'custom' ? integer(v - i.value[2]) : three(v) + '/s'));
       o.axisPointer = { link: [{ xAxisIndex: 'all' }] };
       const top = printing && kinds.length > 1 ? 44 + 14 * Math.ceil(kinds.length / 2) : 44; // on paper the legend has lines
       o.grid = split ? [{ left: 52, right: 16, top, height: '42%' }, { left: 52, right: 16, bottom: 28, height: '24%' }] : [{ left: 52, right: 16, top: 44, bottom: 28 }];
-      o.xAxis = [timeAxis(c, end, split ? { axisLabel: { show: false } } : {})];
+      o.xAxis = [timeAxis(c, time, end, split ? { axisLabel: { show: false } } : {})];
       o.yAxis = [axis(c, { name: 'requests per second', max: scale.rate, axisLabel: { color: c.soft, fontSize: 11, formatter: count } })];
       o.series = [
         line('due', rate(f.due), c.grey, { lineStyle: { color: c.grey, width: 3, opacity: 0.55 }, markArea: warmUp(c, run) }),
@@ -58,17 +62,18 @@ function traffic(run, scale) {
         line('ok', rate(f.ok), c.blue, { areaStyle: { color: c.blue, opacity: 0.12 } }),
       ];
       if (split) {
-        o.xAxis.push(timeAxis(c, end, { gridIndex: 1 }));
+        o.xAxis.push(timeAxis(c, time, end, { gridIndex: 1 }));
         o.yAxis.push(axis(c, { gridIndex: 1, name: 'failures in ' + tick(f.step), max: scale.failed, minInterval: 1, splitNumber: 2, axisLabel: { color: c.soft, fontSize: 11, formatter: count } }));
-        const nth = {};
+        const nth = {}, below = f.due.map(() => 0);
         for (const kind of kinds) {
           const phase = phaseOf(kind), k = (nth[phase] = (nth[phase] || 0) + 1);
           o.series.push({
-            name: kind, type: 'bar', stack: 'failed', xAxisIndex: 1, yAxisIndex: 1, barMinWidth: 2, barMaxWidth: 10, emphasis: { disabled: true },
-            data: f.failed[kind].map((n, i) => [at(i), n || null]),
-            itemStyle: { color: phaseColour(phase), opacity: Math.max(1 - 0.3 * (k - 1), 0.35), borderColor: c.paper, borderWidth: k > 1 ? 0.5 : 0 },
+            name: kind, type: 'custom', renderItem: block(f.step), xAxisIndex: 1, yAxisIndex: 1, clip: true, emphasis: { disabled: true }, encode: { x: 0, y: [1, 2] },
+            data: f.failed[kind].map((n, i) => [at(i), n ? (below[i] += n) : null, n ? below[i] - n : null]),
+            itemStyle: { color: phaseColour(phase), opacity: Math.max(1 - 0.3 * (k - 1), 0.35) },
           });
         }
+        if (!kinds.length) o.graphic = none(c, '76%');
       }
       return o;
     },
@@ -79,20 +84,31 @@ function traffic(run, scale) {
   });
 }
 
+// block draws a span of time from one height to another, at least two pixels wide.
+const block = (length) => (params, api) => {
+  if (!(api.value(1) > 0)) return null;
+  const a = api.coord([api.value(0), api.value(1)]), b = api.coord([api.value(0) + length, api.value(2)]);
+  const rect = echarts.graphic.clipRectByRect({ x: a[0], y: a[1], width: Math.max(b[0] - a[0] - 1, 2), height: b[1] - a[1] }, params.coordSys);
+  return rect && { type: 'rect', shape: rect, style: { fill: api.visual('color'), opacity: api.style().opacity } };
+};
+
+// none stands where a chart has nothing to draw.
+const none = (c, top) => ({ type: 'text', left: 'center', top, silent: true, style: { text: 'none', fill: c.soft, fontSize: 12 } });
+
 const paired = (t, list) => t.map((x, i) => [x, list[i]]);
 
 function poolPicture(run, scale) {
-  const p = run.pool, bounds = [];
+  const p = run.pool, bounds = [], time = timeOf(run, scale);
   const top = highest(p.leased, p.idle, p.dialing, p.pending);
   if (p.max_conns > 0) bounds.push(['max_conns ' + p.max_conns, p.max_conns]);
   if (p.pending_max >= 0) bounds.push(['pending_max ' + p.pending_max, p.pending_max]);
   return picture({
-    name: scale.many ? run.name : null, empty: p.t.length ? null : 'The pool was not sampled.',
+    time, name: scale.many ? run.name : null, empty: p.t.length ? null : 'the pool was not sampled.',
     label: 'The pool over time: at most ' + highest(p.leased) + ' leased, ' + highest(p.idle) + ' idle, ' + highest(p.dialing) + ' dialing, ' + highest(p.pending) + ' pending',
     option: () => {
-      const c = colours(), o = common(c);
-      o.tooltip.formatter = tip(c, integer);
-      o.xAxis = timeAxis(c, scale.end(run));
+      const c = colours(), o = common(c, time);
+      o.tooltip.formatter = tip(time, integer);
+      o.xAxis = timeAxis(c, time, scale.end(run));
       const most = Math.max(scale.pool, ...bounds.filter((b) => b[1] <= 3 * Math.max(top, 1)).map((b) => b[1] * 1.08));
       o.yAxis = axis(c, { max: Math.ceil(most) || 1, minInterval: 1, axisLabel: { color: c.soft, fontSize: 11, showMaxLabel: false, formatter: count } });
       o.series = [
@@ -116,15 +132,16 @@ function socketPicture(run, scale) {
   const s = run.sockets;
   const used = highest(s.ports_used);
   const why = run.doc.sockets && run.doc.sockets.why;
+  const predicted = s.predicted > 0 && s.predicted <= 4 * scale.end(run);
+  const time = { axis: scale.axis(run), end: () => (predicted ? Math.max(scale.end(run), s.predicted * 1.05) : scale.end(run)) };
   return picture({
-    name: scale.many ? run.name : null, empty: s.t.length ? null : 'Sockets were not seen' + (why ? ': ' + why : '.'),
+    time, name: scale.many ? run.name : null, empty: s.t.length ? null : 'sockets were not seen' + (why ? ': ' + why : '.'),
     label: 'Sockets over time: at most ' + highest(s.established) + ' ESTABLISHED, ' + highest(s.time_wait) + ' in TIME_WAIT on our side'
       + (s.time_wait_server.length ? ', ' + highest(s.time_wait_server) + ' on the server\u2019s' : '') + ', ' + used + ' ports used' + (s.ports_available ? ' of ' + s.ports_available : ''),
     option: () => {
-      const c = colours(), o = common(c);
-      o.tooltip.formatter = tip(c, integer);
-      const predicted = s.predicted > 0 && s.predicted <= 4 * scale.end(run);
-      o.xAxis = timeAxis(c, predicted ? Math.max(scale.end(run), s.predicted * 1.05) : scale.end(run));
+      const c = colours(), o = common(c, time);
+      o.tooltip.formatter = tip(time, integer);
+      o.xAxis = timeAxis(c, time, time.end());
       const near = s.ports_available > 0 && used > 0.3 * s.ports_available;
       o.yAxis = axis(c, { max: Math.ceil(Math.max(scale.sockets, near ? s.ports_available * 1.08 : 0)) || 1, minInterval: 1, axisLabel: { color: c.soft, fontSize: 11, showMaxLabel: false, formatter: count } });
       o.series = [

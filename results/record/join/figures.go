@@ -215,6 +215,14 @@ func (j *joiner) recording() {
 		sum.Written += r.Written
 		sum.LeftOut += r.LeftOut
 		sum.Lost += r.Lost
+		if c := r.Connections; c != nil {
+			if sum.Connections == nil {
+				sum.Connections = &results.RecordedConnections{}
+			}
+			sum.Connections.Written += c.Written
+			sum.Connections.LeftOut += c.LeftOut
+			sum.Connections.Lost += c.Lost
+		}
 		sum.SuccessesOneIn = max(sum.SuccessesOneIn, r.SuccessesOneIn)
 		if r.Error != "" {
 			stopped = append(stopped, "agent "+Name(&p.Agent)+": "+r.Error)
