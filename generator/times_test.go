@@ -145,7 +145,7 @@ func TestResampledTimesDisperseAsTheLog(t *testing.T) {
 	times := logOf(t, TimesOf{Grain: time.Millisecond, Begin: time.Unix(0, 0), Dated: true}, stamps...)
 	whole, _ := times.blocks()
 	want := Describe(times.Replay(1, 0), time.Duration(whole))
-	length := 100 * day
+	length := 40 * day
 	got := Describe(times.Resample(5, 0), length)
 	for _, d := range []struct {
 		of        string
@@ -166,11 +166,11 @@ func TestResampledTimesDisperseAsTheLog(t *testing.T) {
 	for _, due := range until(times.Replay(1, 0), time.Duration(whole)) {
 		log[due/time.Hour%24]++
 	}
-	for _, due := range until(times.Resample(6, 0), length/4) {
+	for _, due := range until(times.Resample(6, 0), length/2) {
 		made[due/time.Hour%24]++
 	}
 	for h := range log {
-		a, b := log[h]/time.Duration(whole).Seconds(), made[h]/(length/4).Seconds()
+		a, b := log[h]/time.Duration(whole).Seconds(), made[h]/(length/2).Seconds()
 		if math.Abs(a-b) > 0.1*a {
 			t.Errorf("hour %d: %.4g/s, and the log's is %.4g/s", h, b, a)
 		}

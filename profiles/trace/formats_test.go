@@ -145,12 +145,13 @@ func TestEveryFormatGivesItsTimesBack(t *testing.T) {
 				lines = append(lines, ended{k.line(i, moment, took), d + took})
 			}
 			slices.SortStableFunc(lines, func(a, b ended) int { return int(a.at - b.at) })
-			log := k.head
+			var log strings.Builder
+			log.WriteString(k.head)
 			for _, l := range lines {
-				log += l.text + "\n"
+				log.WriteString(l.text + "\n")
 			}
 			slices.Sort(want)
-			got, _ := times(t, k.of, log)
+			got, _ := times(t, k.of, log.String())
 			if list := stamps(got); !near(list, want, k.grain) {
 				t.Errorf("got %d times, %v, ...; want %d, %v, ...", len(list), list[:3], len(want), want[:3])
 			}
@@ -189,10 +190,11 @@ func TestVegetaBinaryResults(t *testing.T) {
 // What is sent to agents is due there at the same times.
 func TestPackedTimesAreDueAtTheSameTimes(t *testing.T) {
 	for _, k := range []int{0, 7, 8} {
-		log := ""
+		var lines []string
 		for i, d := range due(3000) {
-			log += kinds[k].line(i, began.Add(d), 0) + "\n"
+			lines = append(lines, kinds[k].line(i, began.Add(d), 0))
 		}
+		log := strings.Join(lines, "\n")
 		of := kinds[k].of
 		of.Speed = 1.5
 		l := generator.Load{Trace: of, Seed: 5, Duration: 4 * time.Second}
