@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -172,18 +174,23 @@ func near(got, want []time.Duration, grain time.Duration) bool {
 	return slices.EqualFunc(got, want, func(a, b time.Duration) bool { return a == b || grain == 1 && (a-b).Abs() <= 1 })
 }
 
-func TestVegetaBinaryResults(t *testing.T) {
-	var b bytes.Buffer
-	encode := vegeta.NewEncoder(&b)
+// What vegeta's own encoders write is recognised and read.
+func TestVegetaResults(t *testing.T) {
 	want := due(300)
-	for i, d := range want {
-		if err := encode.Encode(&vegeta.Result{Seq: uint64(i), Timestamp: began.Add(d), URL: "http://h/a", Code: 200}); err != nil {
-			t.Fatal(err)
+	for name, encoder := range map[string]func(io.Writer) vegeta.Encoder{"binary": vegeta.NewEncoder, "csv": vegeta.NewCSVEncoder, "json": vegeta.NewJSONEncoder} {
+		for _, format := range []string{"", "vegeta"} {
+			var b bytes.Buffer
+			encode := encoder(&b)
+			for i, d := range want {
+				if err := encode.Encode(&vegeta.Result{Seq: uint64(i), Timestamp: began.Add(d), Method: "GET", URL: "http://h/a", Code: 200, Body: []byte("a,b"), Headers: http.Header{"A": {"b"}}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got, _ := times(t, generator.Trace{Format: format, Host: "h", Path: "/a"}, b.String())
+			if list := stamps(got); !slices.Equal(list, want) {
+				t.Errorf("%s: got %d times, want %d", name, len(list), len(want))
+			}
 		}
-	}
-	got, _ := times(t, generator.Trace{Host: "h"}, b.String())
-	if list := stamps(got); !slices.Equal(list, want) {
-		t.Errorf("got %d times, want %d", len(list), len(want))
 	}
 }
 

@@ -29,9 +29,6 @@ func renderForecast(b *bytes.Buffer, run *results.Run) {
 	t.Flush()
 	fmt.Fprintln(b)
 	wrap(b, "First failure  ", FirstFailure(run))
-	if t := run.Instrument.Arrivals.Trace; t != nil {
-		wrap(b, "Arrivals  ", fromLog(*t))
-	}
 	if r := f.Races; r != nil {
 		wrap(b, "Races  ", fmt.Sprintf("%s met the server's close; integrated over the time in which a request would meet one: %s (95 %% interval %s to %s)",
 			results.FormatCount(r.Counted, "attempt"), rateText(r.Expected), rateText(r.Low), rateText(r.High)))
