@@ -2,9 +2,11 @@ package kabench
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -26,7 +28,17 @@ type Baseline struct {
 	// Sifted means that the runs come from one directory, and those of other settings
 	// are left out.
 	Sifted bool `json:"sifted,omitempty"`
+	// Latest, if above 0, means that the runs come from a store: the newest ones that asked
+	// the question of the run are taken, at most this number. If fewer than FewestLatest fit,
+	// the run has no baseline yet, and the conditions that name one are left out. Run is nil
+	// if the store is empty.
+	Latest int    `json:"latest,omitempty"`
+	Store  string `json:"store,omitempty"` // directory of the store, for messages
 }
+
+// FewestLatest is how many runs of a store must fit: one run does not show how much such runs
+// differ from each other, so a comparison with it has many false alarms.
+const FewestLatest = 2
 
 // all returns the documents of b's runs; nil unless there are several.
 func (b *Baseline) all() []*results.Run {
@@ -41,31 +53,55 @@ func (b *Baseline) all() []*results.Run {
 }
 
 // sift leaves out runs of another pool or client than p's, which the directory of a
-// comparison has, and runs that are invalid or not complete.
-func (b *Baseline) sift(p *profiles.Profile) (*Baseline, error) {
-	if b == nil || !b.Sifted {
-		return b, nil
+// comparison has, and runs that are invalid or not complete. From a store it takes the newest
+// runs of the same question; none gives a note on that.
+func (b *Baseline) sift(p *profiles.Profile) (_ *Baseline, none string, err error) {
+	if b == nil || !b.Sifted && b.Latest == 0 {
+		return b, "", nil
 	}
 	ours, err := json.Marshal(profiles.Redact(*p))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var fit []*Baseline
+	var near string // how the newest run of this name differs
 	for _, one := range append([]*Baseline{{Dir: b.Dir, Run: b.Run}}, b.Others...) {
+		if one.Run == nil || b.Latest > 0 && one.Run.Name != p.Name {
+			continue
+		}
 		differ, known := differences(one.Run.Profile, ours)
-		other := slices.ContainsFunc(differ, func(d difference) bool {
-			section, _, _ := strings.Cut(d.path, ".")
-			return section == "pool" || section == "client"
-		})
-		if known && !other && one.Run.Valid && one.Run.Complete && !one.Run.Interrupted && one.Run.Degraded() == "" {
+		i := slices.IndexFunc(differ, func(d difference) bool { return d.otherPool() || b.Latest > 0 && d.otherQuestion() })
+		switch {
+		case !known:
+		case i >= 0:
+			near = cmp.Or(near, fmt.Sprintf("; in %s, %s", one.Dir, differ[i]))
+		case one.Run.Valid && one.Run.Complete && !one.Run.Interrupted && one.Run.Degraded() == "":
 			fit = append(fit, one)
 		}
 	}
+	if b.Latest > 0 {
+		slices.SortStableFunc(fit, func(x, y *Baseline) int { return y.Run.Start.Compare(x.Run.Start) })
+		if fit = fit[:min(len(fit), b.Latest)]; len(fit) < FewestLatest {
+			return nil, fmt.Sprintf("No baseline yet: %s has %s of this question, and a comparison needs %d%s", b.Store, results.FormatCount(uint64(len(fit)), "run"), FewestLatest, near), nil
+		}
+	}
 	if len(fit) == 0 {
-		return nil, fmt.Errorf("no run given as a baseline is complete and valid and has the pool and client of this run: name runs of the same setting, each with --baseline")
+		return nil, "", fmt.Errorf("no run given as a baseline is complete and valid and has the pool and client of this run: name runs of the same setting, each with --baseline")
 	}
 	fit[0].Others = fit[1:]
-	return fit[0], nil
+	return fit[0], "", nil
+}
+
+// without removes from p the conditions that name a baseline, and returns them.
+func (b *Baseline) without(p *profiles.Profile, abort *expect.Abort) (named []string) {
+	named = namingBaseline(p, abort)
+	for _, path := range named {
+		delete(p.Expect, path)
+		if path, is := strings.CutPrefix(path, "abort_when."); is {
+			delete(p.AbortWhen, path)
+		}
+	}
+	return named
 }
 
 func (b *Baseline) run() *results.Run {
@@ -147,11 +183,46 @@ func namingBaseline(p *profiles.Profile, abort *expect.Abort) []string {
 	return named
 }
 
-// difference is a field in which two profiles differ.
+// difference is a field in which two profiles differ, with its values as JSON; "": not set.
 type difference struct{ path, before, now string }
 
+// otherPool reports whether runs that differ in this are what a comparison compares.
+func (d difference) otherPool() bool {
+	section, _, _ := strings.Cut(d.path, ".")
+	return section == "pool" || section == "client" || section == "driver"
+}
+
+// otherQuestion reports whether a run that differs in this asked another question: it had
+// another load, or sent other requests. The target may have moved to another host.
+func (d difference) otherQuestion() bool {
+	switch other, _ := classify([]difference{d}); {
+	case len(other) > 0:
+		return true
+	case d.path == "target.url":
+		return pathOf(d.before) != pathOf(d.now)
+	}
+	return slices.Contains([]string{"target.method", "target.body", "target.body_size", "target.file", "target.pipeline"}, d.path)
+}
+
+// pathOf returns what follows the host in a URL that is quoted as JSON.
+func pathOf(quoted string) string {
+	u, err := url.Parse(strings.Trim(quoted, `"`))
+	if err != nil {
+		return quoted
+	}
+	return u.RequestURI()
+}
+
 func (d difference) String() string {
-	return fmt.Sprintf("%s was %s and is %s", d.path, d.before, d.now)
+	return fmt.Sprintf("%s was %s and is %s", d.path, shortened(d.before), shortened(d.now))
+}
+
+func shortened(value string) string {
+	const most = 40
+	if r := []rune(value); len(r) > most {
+		value = string(r[:most]) + "..."
+	}
+	return cmp.Or(value, "not set")
 }
 
 // differences returns the fields in which two profiles differ, ordered by path; false if
@@ -172,18 +243,7 @@ func differences(before, now []byte) ([]difference, bool) {
 	var list []difference
 	for _, path := range slices.Sorted(maps.Keys(all)) {
 		if a[path] != b[path] {
-			show := func(m map[string]string) string {
-				text, found := m[path]
-				if !found {
-					return "not set"
-				}
-				const most = 40
-				if r := []rune(text); len(r) > most {
-					text = string(r[:most]) + "..."
-				}
-				return text
-			}
-			list = append(list, difference{path, show(a), show(b)})
+			list = append(list, difference{path, a[path], b[path]})
 		}
 	}
 	return list, true

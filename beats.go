@@ -11,20 +11,23 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/timings"
 )
 
 // silence is how old the newest beat of an agent may be for its gauges and rates to count.
 // An agent that was not heard of for longer may have ended.
 const silence = 3 * time.Second
 
-// fleetBeats adds up what agents say while they send: for Options.Progress and Options.Live,
-// and to stop the run when a condition of abort_when is met.
+// fleetBeats adds up what agents say while they send: for Options.Progress, Options.Live,
+// Options.Standing and Options.Failure, and to stop the run when a condition of abort_when is met.
 type fleetBeats struct {
 	f      *fleetRun
 	abort  *aborter
 	latest chan Progress
-	once   sync.Once      // closes latest
+	stands chan Standing
+	once   sync.Once      // closes latest and stands
 	shows  sync.WaitGroup // the goroutine that calls Options.Progress
+	tells  sync.WaitGroup // the goroutine that calls Options.Standing
 
 	// Owned by the goroutine that calls take.
 	agents []heard
@@ -39,7 +42,7 @@ type heard struct {
 }
 
 func newFleetBeats(f *fleetRun) *fleetBeats {
-	b := &fleetBeats{f: f, abort: newAborter(f.plan), latest: make(chan Progress, 1), agents: make([]heard, f.opts.Fleet.Size())}
+	b := &fleetBeats{f: f, abort: newAborter(f.plan), latest: make(chan Progress, 1), stands: make(chan Standing, 1), agents: make([]heard, f.opts.Fleet.Size())}
 	if f.opts.Progress != nil {
 		b.shows.Go(func() {
 			for p := range b.latest {
@@ -47,16 +50,68 @@ func newFleetBeats(f *fleetRun) *fleetBeats {
 			}
 		})
 	}
+	b.tells.Go(func() {
+		for s := range b.stands {
+			f.opts.Standing(s)
+		}
+	})
 	return b
 }
 
 // close says that there are no more beats, and wait waits for the last call of
 // Options.Progress.
-func (b *fleetBeats) close() { b.once.Do(func() { close(b.latest) }) }
+func (b *fleetBeats) close() {
+	b.once.Do(func() {
+		close(b.latest)
+		close(b.stands)
+	})
+}
 
 func (b *fleetBeats) wait() {
 	b.close()
 	b.shows.Wait()
+	b.tells.Wait()
+}
+
+// end makes the last call of Options.Standing.
+func (b *fleetBeats) end() {
+	if b.f.opts.Standing == nil {
+		return
+	}
+	b.close()
+	b.tells.Wait()
+	doc, sample := b.f.doc, b.sample(time.Now())
+	b.f.opts.Standing(b.withTarget(&doc, sample, true))
+}
+
+// standing is how the run stands.
+func (b *fleetBeats) standing(elapsed time.Duration, sample results.Sample) Standing {
+	known, doc := &b.f.doc, b.soFar(elapsed-b.f.profile.Load.WarmUp, nil)
+	doc.Schema, doc.Version, doc.Name, doc.Start = known.Schema, known.Version, known.Name, known.Start
+	_, doc.Sockets.PortsAvailable = b.sockets(time.Now())
+	return b.withTarget(doc, sample, false)
+}
+
+func (b *fleetBeats) withTarget(doc *results.Run, sample results.Sample, over bool) Standing {
+	s := Standing{Run: doc, Timings: b.timings(), Sample: &sample, Over: over}
+	to := &b.f.profile.Target
+	if b.f.target != nil {
+		s.Server, s.Method = common(b.f.target.Requests)
+	} else if request, err := dialers.NewRequest(to.Method, to.URL, nil, nil); err == nil && to.File == "" {
+		s.Server, s.Method = common([]*dialers.Request{request})
+	}
+	return s
+}
+
+// timings adds up the newest timings of the agents.
+func (b *fleetBeats) timings() *timings.Timings {
+	sum := &timings.Timings{}
+	for _, a := range b.agents {
+		if a.beat != nil {
+			sum.Merge(a.beat.Timings)
+		}
+	}
+	return sum
 }
 
 // begin notes the start of the run.
@@ -70,6 +125,9 @@ func (b *fleetBeats) take(beats []*Beat) {
 		if beat == nil || a.beat != nil && beat.Progress.Elapsed <= a.beat.Progress.Elapsed {
 			continue
 		}
+		if beat.Timings.Check() != nil {
+			beat.Timings = nil // it cannot be; what is missing is said at the end
+		}
 		b.show(beat)
 		a.beat, a.at, news = beat, now, true
 	}
@@ -82,22 +140,30 @@ func (b *fleetBeats) take(beats []*Beat) {
 	}
 	if elapsed, known := b.elapsed(now); known {
 		b.abort.check(b.f.plan, elapsed, b.sending(), b.soFar)
+		if b.f.opts.Standing != nil {
+			put(b.stands, b.standing(elapsed, sample))
+		}
 	}
-	if p := b.progress(now); b.f.opts.Progress != nil && !b.start.IsZero() && (b.sending() || p.InFlight > 0) {
-		put(b.latest, p) // afterwards the collection of the results is shown
+	if p := b.progress(now); b.f.opts.Progress != nil && !b.start.IsZero() && (news || b.sending() || p.InFlight > 0) {
+		put(b.latest, p) // after the last news the collection of the results is shown
 	}
 }
 
 // show shows the exchanges of a beat.
 func (b *fleetBeats) show(beat *Beat) {
-	if !b.f.begun {
+	if !b.f.begun && b.f.opts.Failure == nil {
 		return
 	}
 	for e, err := range record.ReadLines(beat.Exchanges) {
 		if err != nil {
 			return // a page misses them; the results do not come from beats
 		}
-		b.f.opts.Live.Observe(e)
+		if b.f.opts.Failure != nil {
+			failures(b.f.opts.Failure).Observe(e)
+		}
+		if b.f.begun {
+			b.f.opts.Live.Observe(e)
+		}
 	}
 	if missed, can := b.f.opts.Live.(interface{ Missed(n uint64) }); can {
 		missed.Missed(beat.LeftOut)

@@ -139,6 +139,14 @@ func (c *child) runTraced(ctx context.Context, p *profiles.Profile, o order) (*r
 	if c.feed != nil {
 		opts.Live = c.feed
 	}
+	if o.Standing {
+		opts.Standing = func(s Standing) { c.send(message{Standing: &s}) } // an error: the parent has ended
+	}
+	if o.Failure {
+		failed := &follower{}
+		opts.Failure = failed.Observe
+		defer c.passOn(failed)()
+	}
 	if !o.Trace {
 		return Run(ctx, p, opts)
 	}
@@ -149,6 +157,34 @@ func (c *child) runTraced(ctx context.Context, p *profiles.Profile, o order) (*r
 		fmt.Fprintf(os.Stderr, "kabench: the last %d lines of the trace are missing: they came faster than they could be passed on; lower load.rate\n", lost)
 	}
 	return run, err
+}
+
+// failurePeriod is how often failures are passed on: with maxFollowed at a time, 10,000 per
+// second.
+const failurePeriod = 200 * time.Millisecond
+
+// passOn sends the lines that f keeps, until the function that it returns is called.
+func (c *child) passOn(f *follower) (stop func()) {
+	quit := make(chan struct{})
+	var passing sync.WaitGroup
+	passing.Go(func() {
+		tick := time.NewTicker(failurePeriod)
+		defer tick.Stop()
+		for more := true; more; {
+			select {
+			case <-tick.C:
+			case <-quit:
+				more = false
+			}
+			if lines, _ := f.take(); len(lines) > 0 {
+				c.send(message{Failed: lines}) // an error: the parent has ended
+			}
+		}
+	})
+	return func() {
+		close(quit)
+		passing.Wait()
+	}
 }
 
 const (

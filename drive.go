@@ -10,6 +10,7 @@ import (
 	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/schema"
 	"github.com/kabench/kabench/results"
 )
 
@@ -106,7 +107,7 @@ func (r *run) beginRecord(start time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := r.record.WriteProfile(asYAML); err != nil {
+	if err := r.record.WriteProfile(append([]byte(schema.Line("profile")), asYAML...)); err != nil {
 		return err
 	}
 	return r.record.Begin(&r.doc)

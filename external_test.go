@@ -163,6 +163,7 @@ func loadRace(t *testing.T, sets ...string) *profiles.Profile {
 // A real client's idle race is seen by its packets, whose story stands beside the client's
 // own words; a remedy that the client has is run by its name, and one that it lacks is not.
 func TestReproduceWithADriver(t *testing.T) {
+	t.Parallel()
 	needSandbox(t)
 	dir := filepath.Join(t.TempDir(), "out")
 	p := loadRace(t, fakeDriver(t, "well", ""))

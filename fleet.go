@@ -182,7 +182,7 @@ func (f *fleetRun) send(ctx context.Context, job FleetJob) ([]FleetPart, error) 
 	over := make(chan struct{})
 	defer close(over)
 	defer f.beats.close()
-	job.Out, job.Follow = f.dir, f.opts.Live != nil
+	job.Out, job.Follow, job.Timings = f.dir, f.opts.Live != nil || f.opts.Failure != nil, f.opts.Standing != nil
 	job.Stop = anyOf(over, f.opts.Stop, f.beats.abort.stop)
 	job.Preparing = func(what string) {
 		if f.opts.Preparing != nil {
@@ -307,6 +307,7 @@ func (f *fleetRun) write(parts []FleetPart) error {
 	if f.begun {
 		defer f.opts.Live.End(&f.doc)
 	}
+	defer f.beats.end()
 	if err := f.joined.Close(&f.doc); err != nil {
 		return fmt.Errorf("the results could not be completely written to %s: %w; free space and join the agents' results again with 'kabench fleet collect %s'", f.dir, err, f.dir)
 	}

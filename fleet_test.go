@@ -55,7 +55,7 @@ func (f *together) Send(ctx context.Context, job FleetJob) ([]FleetPart, error) 
 			parts[i] = FleetPart{Agent: results.Agent{Index: i, Name: fmt.Sprintf("agent-%d", i), Network: "here"}, Dir: dir}
 			var readyOnce sync.Once
 			run, err := Run(ctx, job.Profile, Options{Out: dir, Version: "v", Stop: job.Stop, Share: &Share{
-				Index: i, Of: f.n, Follow: job.Follow, Looked: job.Looked,
+				Index: i, Of: f.n, Follow: job.Follow, Timings: job.Timings, Looked: job.Looked,
 				Await: func(ctx context.Context) (time.Time, error) {
 					readyOnce.Do(ready.Done)
 					ready.Wait()

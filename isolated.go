@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // A profile with a network runs in a child of this process, in a namespace of its own:
@@ -50,7 +51,9 @@ type order struct {
 	Expect   map[string]string `json:"expect"`
 	Incident *results.Run      `json:"incident,omitempty"`
 	Baseline *Baseline         `json:"baseline,omitempty"`
-	Live     bool              `json:"live,omitempty"` // there may be questions for the page
+	Live     bool              `json:"live,omitempty"`     // there may be questions for the page
+	Standing bool              `json:"standing,omitempty"` // send how the run stands
+	Failure  bool              `json:"failure,omitempty"`  // send the exchanges that fail
 	Out      string            `json:"out"`
 	Version  string            `json:"version"`
 	Command  string            `json:"command,omitempty"`
@@ -72,6 +75,8 @@ type message struct {
 	Progress  *Progress            `json:"progress,omitempty"`
 	Preparing string               `json:"preparing,omitempty"` // as Options.Preparing is called
 	Trace     []dialers.TraceEvent `json:"trace,omitempty"`
+	Standing  *Standing            `json:"standing,omitempty"`
+	Failed    []byte               `json:"failed,omitempty"` // lines of the record
 	// Page is the data of the page that shows the run, as live.Feed makes it; with
 	// Over the last of it.
 	Page  json.RawMessage `json:"page,omitempty"`
@@ -184,7 +189,7 @@ func orderFor(p *profiles.Profile, opts Options) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Out, opts.Version, opts.Command, opts.Trace != nil, p.Warnings, p.Given})
+	return json.Marshal(order{string(text), p.Expect, opts.Incident, opts.Baseline, opts.Live != nil, opts.Standing != nil, opts.Failure != nil, opts.Out, opts.Version, opts.Command, opts.Trace != nil, p.Warnings, p.Given})
 }
 
 // outcome is what Run returned in the child.
@@ -237,6 +242,9 @@ func listen(r io.Reader, opts Options) message {
 		case m.Page != nil && opts.Live != nil:
 			opts.Live.Put(m.Page, m.Over)
 		}
+		if m.Standing != nil && opts.Standing != nil {
+			opts.Standing(*m.Standing)
+		}
 		switch {
 		case m.Over:
 			return m
@@ -247,6 +255,11 @@ func listen(r io.Reader, opts Options) message {
 		}
 		for _, e := range m.Trace {
 			opts.Trace(e)
+		}
+		for e, err := range record.ReadLines(m.Failed) {
+			if err == nil && opts.Failure != nil {
+				opts.Failure(e)
+			}
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/timings"
 )
 
 // Options are what a run needs beside its profile. The zero value keeps the results in
@@ -39,6 +40,15 @@ type Options struct {
 	Preparing func(what string)
 	// Live, if set, follows the run as it goes on.
 	Live Feed
+	// Standing, if set, is called about once a second and at the end with the figures of the
+	// run so far, by one goroutine at a time. A slow Standing misses some calls, but not the
+	// last, and does not delay the requests.
+	Standing func(Standing)
+	// Failure, if set, is called for each exchange that failed, without those of the
+	// warm-up. It may be called from several goroutines, which requests wait for, and must
+	// not keep the exchange. Of a run on agents, or in a process of its own, only as many are
+	// passed on as come without delaying the run.
+	Failure func(*results.Exchange)
 	// Fleet, if set, sends the requests on several agents. This process prepares the run,
 	// joins their results and judges.
 	Fleet Fleet
@@ -68,6 +78,23 @@ type Feed interface {
 	From(ask func())
 	// Put gets such data; over says that no more will come.
 	Put(data []byte, over bool)
+}
+
+// Standing is the figures of a run so far.
+type Standing struct {
+	// Run is the document as it would be if the run had ended now, without latencies and
+	// without what is only known at the end. With Over, it is the finished document. It must
+	// not be changed.
+	Run *results.Run `json:"run"`
+	// Timings are of all exchanges in Run.Counts; of a run with a lost agent, of those that
+	// it had reported.
+	Timings *timings.Timings `json:"timings"`
+	Sample  *results.Sample  `json:"sample,omitempty"` // the newest, with the newest look at the sockets; nil: there was none
+	Over    bool             `json:"over,omitempty"`
+	// Server is the host and port that all requests go to, and Method their method; "": there
+	// are several, or it is not known.
+	Server string `json:"server,omitempty"`
+	Method string `json:"method,omitempty"`
 }
 
 // InputError is something the user asked for that cannot be done, found before
@@ -113,6 +140,7 @@ type FleetJob struct {
 	Out     string           // the run's directory; the agents' are below it
 	Looked  []netip.AddrPort // as Share.Looked
 	Follow  bool             // agents send exchanges too, for a page
+	Timings bool             // agents send timings too
 	Stop    <-chan struct{}  // as Options.Stop
 	// Preparing and Begun are called as things happen; start is by this process's clock.
 	Preparing func(what string)

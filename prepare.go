@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 
+	"github.com/kabench/kabench/collectors"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/capacity"
@@ -52,11 +54,21 @@ func newPlan(p *profiles.Profile, opts Options) (*plan, error) {
 	if plan.share != nil {
 		return plan, nil
 	}
-	plan.expect = p.Expect
-	if plan.baseline, err = opts.Baseline.sift(p); err != nil {
+	var none string
+	if plan.baseline, none, err = opts.Baseline.sift(p); err != nil {
 		return nil, &InputError{err}
 	}
-	notes, err := plan.baseline.fits(p, abort, opts.processes())
+	if none != "" {
+		if left := plan.baseline.without(p, abort); len(left) > 0 {
+			none += "; not checked: " + strings.Join(left, ", ")
+		}
+		plan.notes = append(plan.notes, none)
+		if plan.abort, err = expect.ParseAbort(p.AbortWhen); err != nil {
+			return nil, inputErrorf("abort_when: %w", err)
+		}
+	}
+	plan.expect = p.Expect
+	notes, err := plan.baseline.fits(p, plan.abort, opts.processes())
 	if err != nil {
 		return nil, &InputError{err}
 	}
@@ -141,6 +153,10 @@ func prepare(ctx context.Context, p *profiles.Profile, opts Options) (_ *run, er
 	}
 	if plan.share != nil && plan.share.Follow {
 		r.follow = &follower{}
+	}
+	if opts.Standing != nil || plan.share != nil && plan.share.Timings {
+		r.watch.meter = collectors.NewMeter()
+		r.watch.server, r.watch.method = common(t.Requests)
 	}
 	return r, nil
 }

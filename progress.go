@@ -1,12 +1,14 @@
 package kabench
 
 import (
+	"net"
 	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/dialers"
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/expect"
@@ -45,20 +47,27 @@ type TimesSoFar struct {
 const tickPeriod = time.Second
 
 // ticker is the goroutines that act once a second while a run goes on. One writes the
-// latency log and asks whether the run must stop; the others call Options.Progress and
-// Share.Beat, which may take long, for example when a terminal is held up.
+// latency log and asks whether the run must stop; the others call Options.Progress,
+// Options.Standing and Share.Beat, which may take long, for example when a terminal is held
+// up.
 type ticker struct {
-	quit              chan struct{}
-	acting, reporting sync.WaitGroup
+	quit                        chan struct{}
+	acting, reporting, standing sync.WaitGroup
 }
 
 func (r *run) startTicker() *ticker {
 	t := &ticker{quit: make(chan struct{})}
-	latest, beats := make(chan Progress, 1), make(chan Beat, 1)
+	latest, beats, standings := make(chan Progress, 1), make(chan Beat, 1), make(chan Standing, 1)
 	t.acting.Go(func() {
 		defer close(latest)
 		defer close(beats)
-		r.everySecond(t.quit, latest, beats)
+		defer close(standings)
+		r.everySecond(t.quit, latest, beats, standings)
+	})
+	t.standing.Go(func() {
+		for now := range standings {
+			r.opts.Standing(now)
+		}
 	})
 	t.reporting.Go(func() {
 		for now := range latest {
@@ -83,9 +92,12 @@ func (t *ticker) stop() {
 // wait waits for the others.
 func (t *ticker) wait() { t.reporting.Wait() }
 
-func (r *run) everySecond(stop <-chan struct{}, shown chan Progress, beats chan Beat) {
+func (r *run) everySecond(stop <-chan struct{}, shown chan Progress, beats chan Beat, standings chan Standing) {
 	tick := time.NewTicker(tickPeriod)
 	defer tick.Stop()
+	if r.opts.Standing != nil {
+		put(standings, r.standing(0))
+	}
 	var before Progress
 	soFar := collectors.NewIntervals()
 	for more := true; more; {
@@ -109,6 +121,9 @@ func (r *run) everySecond(stop <-chan struct{}, shown chan Progress, beats chan 
 		}
 		if r.share != nil && r.share.Beat != nil {
 			put(beats, r.beat(p))
+		}
+		if r.opts.Standing != nil && more {
+			put(standings, r.standing(now))
 		}
 	}
 }
@@ -212,6 +227,47 @@ func (a *aborter) stopped() *results.Stopped {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.why
+}
+
+// standing is how r stands at the offset now.
+func (r *run) standing(now time.Duration) Standing {
+	doc := r.soFar(now-r.profile.Load.WarmUp, nil)
+	doc.Schema, doc.Version, doc.Name, doc.Start = r.doc.Schema, r.doc.Version, r.doc.Name, r.doc.Start
+	doc.Sockets.PortsAvailable = r.watch.ports
+	if !r.opts.Bare {
+		doc.Kernel = r.traffic.sampler.KernelSoFar()
+	}
+	return r.stands(doc, false)
+}
+
+func (r *run) stands(doc *results.Run, over bool) Standing {
+	return Standing{Run: doc, Timings: r.watch.meter.Timings(), Sample: r.watch.newest(), Over: over, Server: r.watch.server, Method: r.watch.method}
+}
+
+// common returns the server and the method that requests have in common; "": none.
+func common(requests []*dialers.Request) (server, method string) {
+	for i, r := range requests {
+		to, how := net.JoinHostPort(r.Origin().Host, r.Origin().Port), r.Parts().Method
+		if i > 0 && to != server {
+			to = ""
+		}
+		if i > 0 && how != method {
+			how = ""
+		}
+		server, method = to, how
+	}
+	return server, method
+}
+
+// newest returns the newest sample, with the newest look at the sockets; nil: there is none.
+func (w *watchers) newest() *results.Sample {
+	latest := w.latest.Load()
+	if latest == nil {
+		return nil
+	}
+	s := *latest
+	s.Sockets = w.sockets.Last()
+	return &s
 }
 
 // soFar is the document so far, for an aborter.

@@ -15,6 +15,7 @@ import (
 	"github.com/kabench/kabench/dialers/external/drivers"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/schema"
 	"github.com/kabench/kabench/profiles/settings"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
@@ -288,7 +289,7 @@ func (b *reproducing) keepIncident() {
 	redacted := profiles.Redact(*b.incident)
 	text, err := profiles.Marshal(&redacted)
 	if err == nil {
-		err = record.SaveIncident(b.opts.Out, text)
+		err = record.SaveIncident(b.opts.Out, append([]byte(schema.Line("profile")), text...))
 	}
 	if err != nil {
 		b.problems = append(b.problems, err)

@@ -94,6 +94,10 @@ func (r *run) write() error {
 	if r.opts.Live != nil {
 		defer r.opts.Live.End(&r.doc) // with what the writer adds to the document
 	}
+	if r.opts.Standing != nil {
+		r.traffic.ticker.standing.Wait()
+		defer func() { r.opts.Standing(r.stands(&r.doc, true)) }()
+	}
 	if r.record == nil {
 		return nil
 	}

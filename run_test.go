@@ -203,6 +203,21 @@ func TestErrorStatusesAreOKAndSaid(t *testing.T) {
 	}
 }
 
+// A run that is stopped before its first request is none, whatever it was at.
+func TestStopBeforeTheFirstRequest(t *testing.T) {
+	stop := make(chan struct{})
+	close(stop)
+	for range 10 {
+		out := filepath.Join(t.TempDir(), "run")
+		if run, err := Run(t.Context(), load(t, "quick"), Options{Out: out, Stop: stop}); run != nil || !errors.Is(err, ErrInterrupted) {
+			t.Errorf("%+v, %v", run, err)
+		}
+		if left, err := filepath.Glob(filepath.Join(out, "*")); err != nil || len(left) > 0 {
+			t.Errorf("left: %q, %v", left, err)
+		}
+	}
+}
+
 func TestStopWhileReachingForTheTarget(t *testing.T) {
 	stop := make(chan struct{})
 	close(stop)

@@ -14,6 +14,7 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/timings"
 )
 
 // Share makes a run one agent's part of a run on several: it sends the arrivals Index,
@@ -37,6 +38,8 @@ type Share struct {
 	Looked []netip.AddrPort
 	// Follow puts exchanges into the beats, for a page that shows the run.
 	Follow bool
+	// Timings puts timings into the beats.
+	Timings bool
 }
 
 // Beat is how far an agent has come, so that the run can be shown and stopped. The results
@@ -53,6 +56,8 @@ type Beat struct {
 	// last beat, at most maxFollowed of them, and how many are left out.
 	Exchanges []byte `json:"exchanges,omitempty"`
 	LeftOut   uint64 `json:"left_out,omitempty"`
+	// Timings are so far, if they were asked for.
+	Timings *timings.Timings `json:"timings,omitempty"`
 	// Network is the agent's, as results.Agent has it. A Fleet may set it; without it,
 	// agents that are not local to each other are taken to have networks of their own.
 	Network string `json:"network,omitempty"`
@@ -187,6 +192,9 @@ func (r *run) beat(p Progress) Beat {
 	}
 	if s := r.watch.latest.Load(); s != nil {
 		b.Sample = *s
+	}
+	if r.share.Timings {
+		b.Timings = r.watch.meter.Timings()
 	}
 	if outside, ok := r.traffic.client.(*externalClient); ok {
 		var doc results.Run

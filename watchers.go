@@ -24,6 +24,9 @@ type watchers struct {
 	latest     atomic.Pointer[results.Sample] // nil: there was none
 	spans      []*spanCount
 	abort      *aborter
+	meter      *collectors.Meter // nil: nobody asks for timings
+	server     string            // as Standing.Server, and so is method; set with meter
+	method     string
 
 	ports int // local ports towards the target; 0: not known
 }
@@ -96,6 +99,12 @@ func (r *run) observers() *observers {
 	if r.record != nil {
 		list = append(list, r.record)
 	}
+	if w.meter != nil {
+		list = append(list, w.meter)
+	}
+	if r.opts.Failure != nil {
+		list = append(list, failures(r.opts.Failure))
+	}
 	if r.opts.Live != nil {
 		list = append(list, r.opts.Live)
 	}
@@ -103,6 +112,15 @@ func (r *run) observers() *observers {
 		list = append(list, r.follow)
 	}
 	return &observers{r.target.Secrets, r.share, list}
+}
+
+// failures passes on the exchanges that failed.
+type failures func(*results.Exchange)
+
+func (f failures) Observe(e *results.Exchange) {
+	if e.Failed() && !e.WarmUp {
+		f(e)
+	}
 }
 
 // gauges reads the pool's gauges.
@@ -135,7 +153,7 @@ func (r *run) sample(s results.Sample) error {
 // seesEnds returns what gets the end of each connection; nil: nobody wants to know.
 func (r *run) seesEnds() func(*results.ConnectionEnd) {
 	feed, follows := r.opts.Live.(interface{ Ended(*results.ConnectionEnd) })
-	if r.record == nil && !follows {
+	if r.record == nil && !follows && r.watch.meter == nil {
 		return nil
 	}
 	return func(e *results.ConnectionEnd) {
@@ -143,6 +161,9 @@ func (r *run) seesEnds() func(*results.ConnectionEnd) {
 		e.Conn = r.share.inWhole(e.Conn)
 		if r.record != nil {
 			r.record.ObserveEnd(e)
+		}
+		if r.watch.meter != nil {
+			r.watch.meter.Ended(e.Closed - e.Opened)
 		}
 		if follows {
 			feed.Ended(e)

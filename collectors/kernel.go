@@ -34,6 +34,17 @@ func (k *kernel) look() map[string]uint64 {
 	return c
 }
 
+// soFar is what counted would return if the run ended now. It may be called from any
+// goroutine after begin.
+func (k *kernel) soFar() results.Kernel {
+	if k.before == nil {
+		return (&kernel{why: k.why}).counted()
+	}
+	now := kernel{read: k.read, before: k.before}
+	now.end()
+	return now.counted()
+}
+
 // counted returns how far the counters rose.
 func (k *kernel) counted() results.Kernel {
 	if k.after == nil {

@@ -198,6 +198,9 @@ func (s *Sampler) sample(lookAtSockets, lookAtFiles bool) {
 	}
 }
 
+// KernelSoFar is run.Kernel as Fill would set it now, without the hosts. Call it after Start.
+func (s *Sampler) KernelSoFar() results.Kernel { return s.kernel.soFar() }
+
 // Fill sets run.Sockets, run.Kernel and run.Instrument, and warns if there were sockets in
 // TIME_WAIT before the run. Call it after Stop. The cost per exchange needs run.Counts.
 func (s *Sampler) Fill(run *results.Run) {

@@ -227,7 +227,7 @@ func (c *connection) close(reason pool.Reason) {
 	}
 	if c.client.Ended != nil {
 		c.end.closedAt = c.client.clock()
-		if c.end.peerAt > 0 { // else nobody asks
+		if c.end.peerAt > 0 || reason == pool.ServerSaidClose || reason == pool.Broken { // else we are the first, and nobody asks
 			c.end.local = c.wire.Local()
 		}
 		if c.unread && seen == transport.CloserNone {

@@ -44,14 +44,13 @@ func TestEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, c := range map[string]struct {
-		policy  func(*pool.Policy)
-		server  script.Server
-		timeout time.Duration
-		leave   bool // close the client when the exchange is over
-		by      []results.Ender
-		how     results.EndedHow
-		reason  pool.Reason
-		idle    time.Duration
+		policy func(*pool.Policy)
+		server script.Server
+		leave  bool // close the client when the exchange is over
+		by     []results.Ender
+		how    results.EndedHow
+		reason pool.Reason
+		idle   time.Duration
 	}{
 		"our idle timer": {
 			policy: func(p *pool.Policy) { p.IdleTimeout, p.Expiry = idle, pool.ExpireByTimer },
@@ -86,7 +85,7 @@ func TestEnds(t *testing.T) {
 			by:     []results.Ender{results.EndPeer}, how: results.HowFIN, reason: pool.Broken, idle: busy,
 		},
 		"a timeout": {
-			server: script.Server{Delay: slow}, timeout: idle,
+			policy: func(p *pool.Policy) { p.ResponseTimeout = idle }, server: script.Server{Delay: slow},
 			by: []results.Ender{results.EndUs}, how: results.HowFIN, reason: pool.Broken, idle: busy,
 		},
 		"the server says close": {
@@ -105,11 +104,8 @@ func TestEnds(t *testing.T) {
 			if c.policy != nil {
 				c.policy(&policy)
 			}
-			if c.timeout == 0 {
-				c.timeout = long
-			}
 			var l endings
-			client, err := NewClient(Config{Policy: policy, Dialer: &Dialer{TLS: trust(server)}, Timeout: c.timeout, Requests: []*Request{request(t, "GET", server.URL(), nil)}})
+			client, err := NewClient(Config{Policy: policy, Dialer: &Dialer{TLS: trust(server)}, Timeout: long, Requests: []*Request{request(t, "GET", server.URL(), nil)}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -12,6 +12,7 @@ import (
 // their own times. In YAML it is a mapping, or only the name of the file. This package
 // opens no file: profiles.ReadTrace fills Load.Times.
 type Trace struct {
+	// File is the log. It may be compressed with gzip, zstd or bzip2.
 	File string `yaml:"file,omitempty"`
 	// Format is one of TraceFormats, or the log_format of nginx that wrote the file, which
 	// contains a $. If empty, the first lines tell.

@@ -8,7 +8,8 @@ import (
 // Forecast is how many failures are expected of a profile's run, as `kabench reproduce
 // --target` computed it beforehand. A reproduction says whether its run lies within.
 type Forecast struct {
-	// Path is the figure: failures.before_response, for example.
+	// Path is the figure: failures.before_response, for example. Mean is how high it is
+	// expected to be.
 	Path string  `yaml:"path"`
 	Mean float64 `yaml:"mean"`
 	// Of simulated runs, 95 % lie from Low to High.

@@ -15,9 +15,9 @@ import (
 // Preset is the pool of a real client, in one of the ways to configure it, as a
 // policy. It is the content of a file in the library, and what --pool takes.
 type Preset struct {
-	Name string   `yaml:"name"`
+	Name string   `yaml:"name"`           // what --pool takes
 	Also []string `yaml:"also,omitempty"` // other names of the same preset
-	What string   `yaml:"what"`
+	What string   `yaml:"what"`           // the client, and how its pool is made
 	// Client is the family of clients whose log texts apply: reactor-netty, go,
 	// apache-hc4, ... It is empty for kabench's own default.
 	Client   string `yaml:"client,omitempty"`
@@ -152,7 +152,7 @@ func Overrides(p *Profile) []Override {
 //	  - a FIN is seen only when the event loop runs
 //	  - {what: a response cut within its headers is taken for a whole one, stories: [cut-headers-*]}
 type Limit struct {
-	What string `yaml:"what"`
+	What string `yaml:"what"` // in words
 	// Stories are names of stories in which the client and the preset differ for this
 	// reason. A * stands for any characters.
 	Stories []string `yaml:"stories,omitempty"`

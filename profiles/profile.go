@@ -13,6 +13,7 @@ import (
 // Profile is a question, with the load, pool, target and expectations that ask it. The
 // yaml names are the paths of --set.
 type Profile struct {
+	// Name is shown with the results. Question is what the run answers.
 	Name     string `yaml:"name"`
 	Question string `yaml:"question"`
 	// Source says where an incident comes from, and Scale by how much its timers are
@@ -86,9 +87,9 @@ func Default() Profile {
 // Remedy is a change to an incident's profile, and what the changed profile's run must
 // show.
 type Remedy struct {
-	Name   string            `yaml:"name"`
-	Set    Changes           `yaml:"set"`
-	Expect map[string]string `yaml:"expect"`
+	Name   string            `yaml:"name"`           // in a few words
+	Set    Changes           `yaml:"set"`            // fields of the profile, by path, with their new values
+	Expect map[string]string `yaml:"expect"`         // what the changed run must show, as Profile.Expect
 	Cost   string            `yaml:"cost,omitempty"` // in words; the figures are measured
 }
 

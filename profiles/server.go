@@ -13,10 +13,10 @@ import (
 // a script of the lab. It is the content of a file in the library, and what `kabench
 // lab --as` takes.
 type ServerPreset struct {
-	Name     string   `yaml:"name"`
+	Name     string   `yaml:"name"`           // what lab --as takes
 	Also     []string `yaml:"also,omitempty"` // other names of the same preset
-	What     string   `yaml:"what"`
-	Versions string   `yaml:"versions"` // the server's versions that behave so
+	What     string   `yaml:"what"`           // the server, in words
+	Versions string   `yaml:"versions"`       // the server's versions that behave so
 	// References says where each value comes from, by its path: lab.idle_timeout.
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot lists what the server does and the lab cannot.
@@ -32,9 +32,9 @@ type ServerPreset struct {
 // Measured is how a server was measured, and how exact the measurement is. `kabench
 // probe` and `kabench autopsy` write it.
 type Measured struct {
-	URL  string    `yaml:"url"`
+	URL  string    `yaml:"url"`  // what was measured
 	From string    `yaml:"from"` // probe or autopsy
-	At   time.Time `yaml:"at"`
+	At   time.Time `yaml:"at"`   // when
 	// IdleMin, IdleMedian and IdleMax are of the times from the response to the close, of
 	// Closes connections. IdleLow and IdleHigh are the 95 % interval of the median.
 	Closes     int           `yaml:"closes"`
@@ -51,6 +51,7 @@ type Measured struct {
 	LongerThan time.Duration `yaml:"longer_than,omitempty"`
 	Close      string        `yaml:"close,omitempty"` // fin, rst or close_notify
 	// RoundTrip is the median of TCP handshakes, Response from request to response.
+	// RoundTripMax and ResponseMax are the longest.
 	RoundTrip    time.Duration `yaml:"round_trip,omitempty"`
 	RoundTripMax time.Duration `yaml:"round_trip_max,omitempty"`
 	Response     time.Duration `yaml:"response,omitempty"`

@@ -16,6 +16,7 @@ import (
 
 // Target is what requests are sent, and where: to one of URL, File and Lab.
 type Target struct {
+	// URL is http or https. Method, Headers and Body are sent with each request.
 	URL     string            `yaml:"url,omitempty"`
 	Method  string            `yaml:"method"`
 	Headers map[string]string `yaml:"headers,omitempty"`
@@ -87,6 +88,8 @@ func (n Names) MarshalYAML() (any, error) { return []string(n), nil }
 // TLS is how the client checks the server's certificate, and whether it takes up earlier
 // sessions. By default it uses the system's roots, and every handshake is a full one.
 type TLS struct {
+	// Insecure takes any certificate. CAFile has the roots that count instead of the
+	// system's, as PEM. ServerName is the name to ask for and to check; "": the URL's host.
 	Insecure   bool   `yaml:"insecure,omitempty"`
 	CAFile     string `yaml:"ca_file,omitempty"`
 	ServerName string `yaml:"server_name,omitempty"`

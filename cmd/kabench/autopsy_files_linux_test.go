@@ -92,6 +92,7 @@ func TestAutopsyRedactsRealCaptures(t *testing.T) {
 // The incident that is made of a capture fails again as the capture did, and its remedy
 // clears it. The capture is kabench's own, of idle-race in a private network.
 func TestIncidentOfACapture(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it runs an incident")
 	}

@@ -69,6 +69,7 @@ func steps(d diagnosis) string {
 // A server whose timer nobody has told kabench: it is measured, the failure comes, and the
 // setting in the client's words ends it.
 func TestDiagnose(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("-short makes no incident")
 	}

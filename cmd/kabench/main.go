@@ -16,6 +16,7 @@ import (
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/cli/ci"
 	"github.com/kabench/kabench/internal/cli/clients"
 	"github.com/kabench/kabench/internal/cli/fleet"
 	"github.com/kabench/kabench/internal/cli/foresee"
@@ -107,13 +108,14 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		foresee.NewForecast(s), foresee.NewTune(s),
 		kept.NewReport(s), kept.NewExport(s), kept.NewPublish(s), kept.NewTrend(s),
 		study.NewProfiles(s), study.NewIncidents(s), study.NewNewIncident(s), study.NewPools(s), study.NewServers(s),
-		study.NewShow(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
+		study.NewShow(s), study.NewImport(s), study.NewLint(s), study.NewExplain(s), study.NewDoctor(s),
 		own.NewProbe(s),
 		own.NewDiagnose(s),
 		own.NewAutopsy(s),
 		clients.NewDriver(s), clients.NewConform(s),
 		fleet.NewAgent(s), fleet.NewFleet(s),
-		newVersion(s),
+		ci.NewBaseline(s), ci.NewCI(s),
+		newVersion(s), newMan(s),
 	)
 	cli.SetFlagCompletion(root)
 	usage.SetCompletion(root)

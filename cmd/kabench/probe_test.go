@@ -57,6 +57,7 @@ type probeJSON struct {
 
 // What a probe has measured is taken by lint, the lab, a profile and a second probe.
 func TestProbeFileIsTaken(t *testing.T) {
+	t.Parallel()
 	server := labServer(t, script.Server{IdleTimeout: 900 * time.Millisecond, Hint: "timeout=15"})
 	dir := filepath.Join(t.TempDir(), "probe")
 	facts := filepath.Join(t.TempDir(), "facts.yaml")

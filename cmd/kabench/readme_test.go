@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/kabench/kabench/internal/exit"
+	"github.com/kabench/kabench/internal/imports"
 )
 
 // commands returns the commands in the README's console blocks, and the output they show.
@@ -75,9 +76,13 @@ func TestReadmeShowsWhatReproducePrints(t *testing.T) {
 func TestReadmeCommandsParse(t *testing.T) {
 	list, _ := commands(t)
 	for _, command := range list {
-		args := strings.Fields(command)
+		args, err := imports.Words("kabench " + command)
+		if err != nil {
+			t.Errorf("kabench %s: %v", command, err)
+			continue
+		}
 		root := newRoot(&strings.Builder{}, &strings.Builder{})
-		found, rest, err := root.Find(args)
+		found, rest, err := root.Find(args[1:])
 		if err == nil {
 			err = found.ParseFlags(rest)
 		}

@@ -3,6 +3,7 @@ package chromium
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -85,6 +86,13 @@ func (tab *Tab) Quiet(t testing.TB, allowed ...string) {
 			t.Errorf("the page asked for %s", url)
 		}
 	}
+}
+
+// Ignore forgets the errors that contain text.
+func (tab *Tab) Ignore(text string) {
+	tab.mu.Lock()
+	defer tab.mu.Unlock()
+	tab.complaints = slices.DeleteFunc(tab.complaints, func(c string) bool { return strings.Contains(c, text) })
 }
 
 // WithoutPrograms turns off the programs of pages.

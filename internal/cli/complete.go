@@ -27,7 +27,7 @@ var flagValues = map[string]completer{
 	"arrivals": listOf(generator.Processes), "client": listOf(profiles.Clients),
 	"format": listOf(func() []string { return []string{"http", "json"} }),
 	"tag":    listOf(func() []string { return []string{results.LatencyResponse, results.LatencyService, results.LatencyLag} }),
-	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs, "resume": CompleteDirs, "dir": CompleteDirs, "deliver": CompleteDirs,
+	"out":    CompleteDirs, "site": CompleteDirs, "baseline": CompleteDirs, "baseline-store": CompleteDirs, "store": CompleteDirs, "resume": CompleteDirs, "dir": CompleteDirs, "deliver": CompleteDirs,
 	"credentials": completeFiles,
 	"cert":        completeFiles, "key": completeFiles,
 	"targets": completeFiles, "trace": completeFiles, "output": completeFiles,

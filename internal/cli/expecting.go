@@ -7,8 +7,8 @@ import (
 	"github.com/kabench/kabench/results/expect"
 )
 
-// ExpectFlag adds --expect to f. What it says is added to the profile's expect, or takes the
-// place of what the profile expects at the same path.
+// ExpectFlag adds --expect to f. Each value is added to the profile's expect, or replaces the
+// profile's condition at the same path.
 func (o *Traffic) ExpectFlag(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.expects, "expect", nil, "what the run must show, for example 'failures = 0' or 'response.p99 <= 80ms'; may be repeated (docs/results.md lists the paths)")
 }

@@ -59,8 +59,8 @@ pool       leased 0, idle 0, dialing 0, pending 0`
 	}
 }
 
-// The end of all runs is told by how long those took that have ended, or else by the length of
-// the one that goes on.
+// The end of all runs is computed from the mean length of those that have ended, or else from the
+// length of the current one.
 func TestEndOfAllRuns(t *testing.T) {
 	var r runs
 	start := time.Now()

@@ -118,9 +118,21 @@ func (s *Streams) Again(p *Progress) func(results.MadeAgain) {
 	return func(a results.MadeAgain) {
 		p.End()
 		if !s.JSON {
-			fmt.Fprintf(s.Err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(strings.Join(a.Invalid, "; ")))
+			fmt.Fprintf(s.Err, "kabench: the run of %s was invalid and is repeated (%d of at most %d times): %s\n", a.Run, a.Try, kabench.MostAgain, layout.OneLine(shortReason(a.Invalid)))
 		}
 	}
+}
+
+// shortReason returns the first sentence of the first reason; the report has all of them.
+func shortReason(invalid []string) string {
+	text, more := "no reason was recorded", ""
+	if len(invalid) > 0 {
+		text, _, _ = strings.Cut(invalid[0], ". ")
+	}
+	if len(invalid) > 1 {
+		more = fmt.Sprintf(" (and %s)", results.FormatCount(uint64(len(invalid)-1), "more reason"))
+	}
+	return text + more
 }
 
 // PrintComparison prints a comparison.

@@ -222,7 +222,7 @@ func (s *sending) arrived(here int, took time.Duration) string {
 	return text
 }
 
-// measurable is how long the collection must have taken for its speed to be told.
+// measurable is how long the collection must have gone on before its speed is known.
 const measurable = 2 * time.Second
 
 func megabytes(n int64) string {

@@ -2,11 +2,11 @@ package fleet
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
 
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/targets"
 )
 
 // The files that a profile can name, as an order has them. They are on the controller's
@@ -56,16 +56,8 @@ func targetLines(p *profiles.Profile) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
-	lines := json.NewEncoder(&b)
-	for _, r := range requests {
-		if err := lines.Encode(struct {
-			Method string              `json:"method"`
-			URL    string              `json:"url"`
-			Body   []byte              `json:"body,omitempty"`
-			Header map[string][]string `json:"header,omitempty"`
-		}{r.Method, r.URL, r.Body, r.Header}); err != nil {
-			return nil, err
-		}
+	if err := targets.WriteJSON(&b, requests); err != nil {
+		return nil, err
 	}
 	return b.Bytes(), nil
 }

@@ -121,6 +121,7 @@ type order struct {
 	Profile string            `json:"profile,omitempty"` // YAML, with its secrets
 	Files   map[string][]byte `json:"files,omitempty"`   // those that the profile names, by the name it has there
 	Follow  bool              `json:"follow,omitempty"`
+	Timings bool              `json:"timings,omitempty"`
 	Looked  []netip.AddrPort  `json:"looked"` // see kabench.Share; null: the agent looks itself
 	// Given says where fields of the pool of a real client were set.
 	Given map[string]profiles.Place `json:"given,omitempty"`

@@ -254,7 +254,7 @@ func (s *sending) prepare(ctx context.Context) error {
 		return fmt.Errorf("the broker cannot keep the results: %w", err)
 	}
 	err = s.each(s.halted, prepareWithin, func(seat *seat) order {
-		return order{Kind: orderPrepare, Index: seat.Index, Of: s.Agents, Profile: text, Files: files, Given: s.job.Profile.Given, Follow: s.job.Follow, Looked: s.job.Looked}
+		return order{Kind: orderPrepare, Index: seat.Index, Of: s.Agents, Profile: text, Files: files, Given: s.job.Profile.Given, Follow: s.job.Follow, Timings: s.job.Timings, Looked: s.job.Looked}
 	})
 	if s.stopped(ctx) {
 		return kabench.ErrInterrupted

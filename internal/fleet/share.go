@@ -218,7 +218,7 @@ func (c *crew) run(ctx context.Context, s *share, p *profiles.Profile, stop <-ch
 	doc, err := makeRun(ctx, p, kabench.Options{
 		Out: out, Version: c.identity.Version, Stop: stop,
 		Share: &kabench.Share{
-			Index: s.Index, Of: s.Of, Follow: o.Follow, Looked: o.Looked,
+			Index: s.Index, Of: s.Of, Follow: o.Follow, Timings: o.Timings, Looked: o.Looked,
 			Await: func(ctx context.Context) (time.Time, error) { return c.await(ctx, s, stop) },
 			Beat: func(b kabench.Beat) {
 				b.Network = c.Network

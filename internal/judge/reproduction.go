@@ -33,12 +33,16 @@ func Reproduction(says Says, rep *results.Reproduction) {
 }
 
 // madeAgain says, in a line of its own for each, which runs were made again and
-// why; "" if none was.
+// why; "" if none was. If the run stayed invalid, the verdict has its reasons already.
 func madeAgain(rep *results.Reproduction) string {
 	var text strings.Builder
 	for i, a := range rep.MadeAgain {
 		if i+1 < len(rep.MadeAgain) && rep.MadeAgain[i+1].Run == a.Run {
 			continue // the last of its tries speaks for all
+		}
+		if rep.IncidentRun != nil && !rep.IncidentRun.Valid {
+			fmt.Fprintf(&text, "\n%q was run %d times, because its run was invalid each time.", a.Run, a.Try+1)
+			continue
 		}
 		fmt.Fprintf(&text, "\n%q was run %d times, because its run was invalid: %s.", a.Run, a.Try+1, strings.Join(a.Invalid, "; "))
 	}

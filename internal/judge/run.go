@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kabench/kabench/results"
@@ -107,11 +108,11 @@ func times(n uint64) string {
 // servers returns which of kabench's own servers, links and networks were later than
 // load.max_lag allows the schedule to be. A FIN that is carried late lets more requests
 // fail than the timers say, and a response that is late is not the pool's slowness.
-func servers(d *results.Run, l Limits) (invalid []string) {
+func servers(d *results.Run, l Limits) []string {
+	var list []string
 	late := func(p99 float64, who, what string) {
 		if l.MaxLag > 0 && p99 > l.MaxLag.Seconds() {
-			invalid = append(invalid, fmt.Sprintf("%s was late: 1 %% of its %s by at least %s (load.max_lag is %v). Failures in this run may come from the busy machine. Lower load.rate or free up CPU",
-				who, what, results.FormatSeconds(p99), l.MaxLag))
+			list = append(list, fmt.Sprintf("%s was late: 1 %% of its %s by at least %s", who, what, results.FormatSeconds(p99)))
 		}
 	}
 	if d.Link != nil {
@@ -123,5 +124,8 @@ func servers(d *results.Run, l Limits) (invalid []string) {
 	if d.Lab != nil {
 		late(d.Lab.LateP99, "kabench's built-in server", "actions")
 	}
-	return invalid
+	if list == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s (load.max_lag is %v). Failures in this run may come from the busy machine. Lower load.rate or free up CPU", strings.Join(list, ", and "), l.MaxLag)}
 }

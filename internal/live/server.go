@@ -3,16 +3,14 @@ package live
 import (
 	"bytes"
 	"context"
-	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"sync"
 	"time"
 
 	"golang.org/x/net/netutil"
 
+	"github.com/kabench/kabench/internal/serving"
 	"github.com/kabench/kabench/results/page"
 )
 
@@ -29,9 +27,7 @@ const (
 type Server struct {
 	feed     *Feed
 	http     *http.Server
-	url      string
-	alone    bool // only this machine can reach it
-	visitors visitors
+	place    *serving.Place
 	served   chan struct{} // closed when Serve has returned
 	last     chan struct{} // closed when a page has got the final data
 	lastOnce sync.Once
@@ -43,42 +39,27 @@ type Server struct {
 // Start serves feed at an address such as ":8080" or "0.0.0.0:8080". Without a host it
 // is only on the loopback; with port 0 it is on any free port.
 func Start(given string, feed *Feed) (*Server, error) {
-	host, port, err := address(given)
+	place, err := serving.Listen(given)
 	if err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
-	if err != nil {
-		return nil, fmt.Errorf("the page cannot be served at %s: %w; give another port, or :0 for any free one", given, err)
-	}
-	at := listener.Addr().(*net.TCPAddr).AddrPort()
-	s := &Server{
-		feed:     feed,
-		alone:    at.Addr().IsLoopback(),
-		visitors: visitors{host, at.Addr().Unmap(), strconv.Itoa(int(at.Port()))},
-		served:   make(chan struct{}), last: make(chan struct{}),
-	}
-	shown := host
-	if addr, err := netip.ParseAddr(host); err == nil && addr.IsUnspecified() {
-		shown = "localhost"
-	}
-	s.url = "http://" + net.JoinHostPort(shown, s.visitors.port) + "/"
+	s := &Server{feed: feed, place: place, served: make(chan struct{}), last: make(chan struct{})}
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.serve), MaxHeaderBytes: 16 << 10,
 		ReadTimeout: 5 * time.Second, WriteTimeout: time.Minute, IdleTimeout: time.Minute,
 	}
 	go func() {
 		defer close(s.served)
-		_ = s.http.Serve(netutil.LimitListener(listener, maxClients)) // returns when it is closed
+		_ = s.http.Serve(netutil.LimitListener(place, maxClients)) // returns when it is closed
 	}()
 	return s, nil
 }
 
 // URL returns the address to open in a browser.
-func (s *Server) URL() string { return s.url }
+func (s *Server) URL() string { return s.place.URL() }
 
 // Alone reports whether only this machine can reach the server.
-func (s *Server) Alone() bool { return s.alone }
+func (s *Server) Alone() bool { return s.place.Alone() }
 
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
@@ -88,8 +69,8 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Content-Security-Policy", "frame-ancestors 'none'") // in addition to the policy in the page
 	switch {
-	case !s.visitors.welcome(r.Host):
-		http.Error(w, "this server is "+s.url+" and does not serve other names", http.StatusMisdirectedRequest)
+	case !s.place.Welcome(r.Host):
+		http.Error(w, "this server is "+s.URL()+" and does not serve other names", http.StatusMisdirectedRequest)
 		return
 	case r.Method != http.MethodGet:
 		h.Set("Allow", http.MethodGet)
@@ -104,7 +85,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	case "/favicon.ico":
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		http.Error(w, "there is no such page; the report is at "+s.url, http.StatusNotFound)
+		http.Error(w, "there is no such page; the report is at "+s.URL(), http.StatusNotFound)
 	}
 }
 

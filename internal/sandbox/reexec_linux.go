@@ -156,7 +156,20 @@ func Available() error {
 		return fmt.Errorf("the sandbox cannot be made: %w%s", err, tunHint(err))
 	}
 	_ = tun.Close()
+	if err := settable("/proc/sys"); err != nil {
+		return err
+	}
 	return Isolates()
+}
+
+// settable returns an error if the kernel settings below a directory cannot be written,
+// whatever rights this process has.
+func settable(dir string) error {
+	var mounted unix.Statfs_t
+	if unix.Statfs(dir, &mounted) == nil && mounted.Flags&unix.ST_RDONLY != 0 {
+		return fmt.Errorf("the sandbox cannot be made: %s is mounted read-only, and its hosts have kernel settings of their own; in a container: pass --security-opt systempaths=unconfined", dir)
+	}
+	return nil
 }
 
 // Isolates returns nil if Reexec can make a namespace here, in which there need be no

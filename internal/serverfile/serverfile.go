@@ -11,6 +11,7 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/schema"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -54,6 +55,7 @@ func Text(s evidence.Server, from Source) ([]byte, error) {
 		return nil, err
 	}
 	var b bytes.Buffer
+	b.WriteString(schema.Line("server"))
 	fmt.Fprintf(&b, "# The server at %s, measured by kabench %s from %s.\n", s.Address, from.From, oneLine(from.URL))
 	b.WriteString("# kabench lint --server FILE, lab --as FILE and reproduce --server FILE read it.\n")
 	b.WriteString("# It " + oneLine(s.Sentence()) + ".\n")

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/schema"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -100,6 +102,9 @@ func readBack(t *testing.T, s evidence.Server) profiles.ServerPreset {
 	text, err := Text(s, from)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(text), schema.Line("server")) {
+		t.Errorf("it does not name its schema:\n%s", text)
 	}
 	file := filepath.Join(t.TempDir(), "server.yaml")
 	if err := os.WriteFile(file, text, 0o644); err != nil {

@@ -60,7 +60,7 @@ var paints = []struct {
 	{good, regexp.MustCompile(`(?m)^(No failures) in`)},
 	{doubt, regexp.MustCompile(`(?m)^(Warnings)$`)},
 	{bad, regexp.MustCompile(`(?m)^(bad)  `)}, // of doctor
-	{doubt, regexp.MustCompile(`(?m)^(warning)  `)},
+	{doubt, regexp.MustCompile(`(?m)^(warn)  `)},
 	{bad, regexp.MustCompile(`\b(failed [1-9][0-9]*)(?:,|$| \()`)}, // of the progress
 	{bad, regexp.MustCompile(`(?m)^(failures)   `)},
 }

@@ -16,14 +16,14 @@ import (
 // Matrix is a comparison to make: a profile, and the fields that take one value after
 // another. It is what `kabench compare` reads from a file.
 type Matrix struct {
-	Profile  string           `yaml:"profile"` // a name, or a file relative to the matrix file's directory
-	Name     string           `yaml:"name"`
-	Question string           `yaml:"question"`
-	Set      profiles.Changes `yaml:"set"` // for all arms
+	Profile  string           `yaml:"profile"`  // a name, or a file relative to the matrix file's directory
+	Name     string           `yaml:"name"`     // of the comparison; "": the profile's
+	Question string           `yaml:"question"` // what the comparison answers; "": the profile's
+	Set      profiles.Changes `yaml:"set"`      // for all arms
 	Axes     Axes             `yaml:"axes"`
-	Repeats  int              `yaml:"repeats"`
-	Seed     uint64           `yaml:"seed"` // of the order of runs; 0: a new one
-	CoolDown time.Duration    `yaml:"cool_down"`
+	Repeats  int              `yaml:"repeats"`   // how often each arm is run
+	Seed     uint64           `yaml:"seed"`      // of the order of runs; 0: a new one
+	CoolDown time.Duration    `yaml:"cool_down"` // the longest wait between two runs, until no TIME_WAIT sockets are left
 	// Has contains the keys that were given, for fields whose zero value does not show
 	// it.
 	Has map[string]bool `yaml:"-"`

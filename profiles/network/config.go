@@ -45,6 +45,7 @@ type Config struct {
 
 // Host is a machine of the network.
 type Host struct {
+	// Name is what links, balancers and target.on call it.
 	Name string `yaml:"name"`
 	// Addresses is the number of its IPv4 addresses; 0: 1.
 	Addresses int `yaml:"addresses,omitempty"`
@@ -116,7 +117,7 @@ type Flows struct {
 // it sends the backend's packets back with its own address as source. It carries TCP
 // on any port. By itself it sends at most RSTs.
 type Balancer struct {
-	Name     string   `yaml:"name"`
+	Name     string   `yaml:"name"`     // what links and target.at call it
 	Backends []string `yaml:"backends"` // hosts
 	Choose   Choice   `yaml:"choose,omitempty"`
 	// Flows is its memory of the backend of each flow. If a flow was forgotten and

@@ -153,3 +153,20 @@ func jsonHeader(d *json.Decoder, r *Request) error {
 		return nil
 	})
 }
+
+// WriteJSON writes requests in the json format, which has the bodies in it.
+func WriteJSON(w io.Writer, requests []Request) error {
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	for _, r := range requests {
+		if err := lines.Encode(struct {
+			Method string              `json:"method"`
+			URL    string              `json:"url"`
+			Body   []byte              `json:"body,omitempty"`
+			Header map[string][]string `json:"header,omitempty"`
+		}{r.Method, r.URL, r.Body, r.Header}); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -84,7 +84,7 @@ func parseAbort(path, text string) (abortCondition, error) {
 			}
 		}
 	}
-	in := figures{&results.Run{}, References{Baseline: &results.Run{}}}
+	in := figures{own: &results.Run{}, References: References{Baseline: &results.Run{}}}
 	if _, err := in.ask(path, c.condition); err != nil {
 		return c, errors.New(strings.TrimPrefix(err.Error(), path+": "))
 	}

@@ -34,7 +34,7 @@ func TestedAgainst(baseline *results.Run, expect map[string]string) map[string]t
 // changed the figure at path. It assumes that the exchanges are independent. It
 // returns "" if it cannot compute this.
 func ChanceOf(run *results.Run, path string) string {
-	in := figures{run, References{}}
+	in := figures{own: run}
 	v, err := Lookup(run, path)
 	if err != nil || v.Why != "" {
 		return ""

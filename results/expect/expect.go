@@ -18,13 +18,13 @@ import (
 //
 // docs/results.md lists the paths.
 func Validate(expect map[string]string) error {
-	return validate(figures{&results.Run{}, References{Baseline: &results.Run{}}}, expect)
+	return validate(figures{own: &results.Run{}, References: References{Baseline: &results.Run{}}}, expect)
 }
 
 // ValidateRemedy is Validate for the expectations of a remedy, which may name the
 // incident.
 func ValidateRemedy(expect map[string]string) error {
-	return validate(figures{&results.Run{}, References{Incident: &results.Run{}, Baseline: &results.Run{}}}, expect)
+	return validate(figures{own: &results.Run{}, References: References{Incident: &results.Run{}, Baseline: &results.Run{}}}, expect)
 }
 
 func validate(in figures, expect map[string]string) error {
@@ -79,7 +79,7 @@ func Check(run *results.Run, expect map[string]string) []results.Expectation {
 
 // CheckAgainst is Check for conditions that may name the other runs in beside.
 func CheckAgainst(run *results.Run, beside References, expect map[string]string) []results.Expectation {
-	in := figures{run, beside}
+	in := figures{run, beside, levelOf(expect)}
 	checked := []results.Expectation{}
 	for _, path := range slices.Sorted(maps.Keys(expect)) {
 		e := results.Expectation{Path: path, Want: expect[path]}

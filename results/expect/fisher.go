@@ -41,13 +41,26 @@ func FisherMore(k, n, k0, n0 uint64) float64 {
 	return min(p, 1)
 }
 
-// worseLevel is the significance level of "not worse than": a run that is not worse
-// fails the test with at most this probability.
+// worseLevel is the significance level of all conditions "not worse than" of one run
+// together: a run that is not worse fails them with at most this probability.
 const worseLevel = 0.05
+
+// levelOf divides worseLevel between the conditions "not worse than" in expect (Bonferroni).
+// Without it, a job with several conditions would fail more often than once in twenty by
+// chance.
+func levelOf(expect map[string]string) float64 {
+	tests := 0
+	for _, want := range expect {
+		if c, err := ParseCondition(want); err == nil && c.Op == opNotWorse {
+			tests++
+		}
+	}
+	return worseLevel / float64(max(tests, 1))
+}
 
 // worseFrom returns the smallest k of n that the test calls worse than k0 of n0, or
 // n+1 if no k is worse.
-func worseFrom(n, k0, n0 uint64) uint64 {
+func worseFrom(n, k0, n0 uint64, level float64) uint64 {
 	// The p-value never rises with k, so a binary search works.
-	return uint64(sort.Search(int(n)+1, func(k int) bool { return FisherMore(uint64(k), n, k0, n0) < worseLevel }))
+	return uint64(sort.Search(int(n)+1, func(k int) bool { return FisherMore(uint64(k), n, k0, n0) < level }))
 }

@@ -51,7 +51,7 @@ func TestWorseFrom(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n, n0 := rapid.Uint64Range(1, 5000).Draw(t, "n"), rapid.Uint64Range(1, 5000).Draw(t, "n0")
 		k0 := rapid.Uint64Range(0, n0).Draw(t, "k0")
-		from := worseFrom(n, k0, n0)
+		from := worseFrom(n, k0, n0, worseLevel)
 		if from <= n && FisherMore(from, n, k0, n0) >= worseLevel {
 			t.Fatalf("%d of %d beside %d of %d is not worse", from, n, k0, n0)
 		}

@@ -25,7 +25,7 @@ func ParseLine(line string) (path, condition string, err error) {
 		}
 		condition = op + " " + strings.TrimSpace(rest)
 	}
-	in := figures{&results.Run{}, References{Baseline: &results.Run{}}}
+	in := figures{own: &results.Run{}, References: References{Baseline: &results.Run{}}}
 	if _, err := in.ask(path, condition); err != nil {
 		return "", "", err
 	}

@@ -12,8 +12,8 @@ import (
 )
 
 // test compares a with another run by Fisher's exact test, one-sided, and fills in
-// a.worse and a.against. The run is worse if its p-value is below worseLevel: fewer
-// than one in twenty runs of equal quality would look this bad by chance.
+// a.worse and a.against. The run is worse if its p-value is below r.level: of runs of
+// equal quality, fewer than this share would look this bad by chance.
 //
 //   - For a count of exchanges, such as failures, the test compares two shares: the
 //     share of our exchanges that this count includes, and the other run's share.
@@ -86,7 +86,7 @@ func (r figures) test(a *asked, path string) error {
 		k0, n0 = thinned(k0, n0, phi)
 		told += fmt.Sprintf("; they come in groups, %.3g count as one", phi)
 	}
-	from := worseFrom(n, k0, n0)
+	from := worseFrom(n, k0, n0, r.level)
 	if from > n {
 		a.Why = fmt.Sprintf("too few to tell: with %d here and %d in the %s none would be seen as worse", n, n0, a.LowOf.Of)
 		return nil

@@ -86,6 +86,7 @@ type References struct {
 type figures struct {
 	own *results.Run
 	References
+	level float64 // significance level of each test; see levelOf
 }
 
 // find returns the figure that ref stands for in a condition at path. With several
@@ -162,7 +163,7 @@ var figure = regexp.MustCompile(`\{[^{}]*\}`)
 // figure at this path in run. A path that begins with "incident." takes its figure
 // from incident.
 func FillIn(text string, run, incident *results.Run) string {
-	in := figures{run, References{Incident: incident}}
+	in := figures{own: run, References: References{Incident: incident}}
 	return figure.ReplaceAllStringFunc(text, func(braced string) string {
 		v, err := in.figure(braced)
 		switch {
@@ -177,7 +178,7 @@ func FillIn(text string, run, incident *results.Run) string {
 
 // ValidateFillIn returns all complaints about the figures that text names, joined.
 func ValidateFillIn(text string) error {
-	in := figures{&results.Run{}, References{Incident: &results.Run{}}}
+	in := figures{own: &results.Run{}, References: References{Incident: &results.Run{}}}
 	var errs []error
 	for _, braced := range figure.FindAllString(text, -1) {
 		if _, err := in.figure(braced); err != nil {

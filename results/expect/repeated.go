@@ -63,15 +63,8 @@ func rateAbove(own portion, earlier []portion) float64 {
 	if all.n == 0 || own.n == 0 || len(earlier) < 2 {
 		return 1
 	}
-	rate := float64(all.k) / float64(all.n)
-	phi := 0.0
-	for _, c := range earlier {
-		if expected := float64(c.n) * rate; expected > 0 {
-			phi += (float64(c.k) - expected) * (float64(c.k) - expected) / (expected * (1 - min(rate, 1-1e-9)))
-		}
-	}
+	rate, phi := dispersion(earlier)
 	free := float64(len(earlier) - 1)
-	phi = max(1, phi/free)
 	pooled := float64(all.k+own.k) / float64(all.n+own.n)
 	spread := math.Sqrt(phi * pooled * (1 - pooled) * (1/float64(own.n) + 1/float64(all.n)))
 	if spread == 0 {
@@ -147,15 +140,15 @@ func (r figures) testRuns(a *asked, path string) error {
 		}
 		from := sort.Search(int(own.n)+1, func(k int) bool {
 			within, between := tests(uint64(k))
-			return within < worseLevel && between < worseLevel
+			return within < r.level && between < r.level
 		})
 		if from > int(own.n) {
 			a.Why = fmt.Sprintf("too few to tell: beside %s, even %d of %d would not be called worse; give more baselines", told, own.n, own.n)
 			return nil
 		}
-		sees := fmt.Sprintf("worse from %d on, where both are below %v", from, worseLevel)
+		sees := fmt.Sprintf("worse from %d on, where both are below %.3g", from, r.level) + countRise(uint64(from), own.n, earlier)
 		within, between := tests(own.k)
-		a.worse = within < worseLevel && between < worseLevel
+		a.worse = within < r.level && between < r.level
 		a.against = []string{fmt.Sprintf("of %d; %s, together %d of %d; p %.2g within the runs, %.2g between them; %s", own.n, told, all.k, all.n, within, between, sees)}
 		return nil
 	}
@@ -170,8 +163,8 @@ func (r figures) testRuns(a *asked, path string) error {
 		logs[i] = math.Log(max(v, 1e-9) * a.LowOf.Share)
 	}
 	within, between := FisherMore(min(k, n), n, all.k, all.n), above(math.Log(max(a.Number, 1e-9)), logs)
-	a.worse = within < worseLevel && between < worseLevel
-	a.against = []string{fmt.Sprintf("%s; above %s are %d of %d; p %.2g within the runs, %.2g between them; worse if both are below %v", told, results.FormatSeconds(middle), k, n, within, between, worseLevel)}
+	a.worse = within < r.level && between < r.level
+	a.against = []string{fmt.Sprintf("%s; above %s are %d of %d; p %.2g within the runs, %.2g between them; worse if both are below %.3g%s", told, results.FormatSeconds(middle), k, n, within, between, r.level, percentileRise(logs, a.LowOf.Share, r.level, results.FormatSeconds))}
 	return nil
 }
 

@@ -16,10 +16,7 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
@@ -28,14 +25,11 @@ import (
 	"github.com/kabench/kabench/results/text"
 )
 
-// tab is a page in a browser, with what it complained of and asked for.
+// tab is a page in a browser, with the test that looks at it.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
-
-	mu         sync.Mutex
-	complaints []string
-	requests   []string
+	*chromium.Tab
 }
 
 // openTab is a tab in which every chart is drawn.
@@ -46,40 +40,19 @@ func openTab(t *testing.T, browser context.Context, url string) *tab {
 }
 
 func visit(t *testing.T, browser context.Context, url string) *tab {
-	ctx, cancel := chromedp.NewContext(browser)
-	ctx, giveUp := context.WithTimeout(ctx, 3*time.Minute)
-	t.Cleanup(func() { giveUp(); cancel() })
-	b := &tab{t: t, ctx: ctx}
-	chromedp.ListenTarget(ctx, func(event any) {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		switch e := event.(type) {
-		case *runtime.EventExceptionThrown:
-			b.complaints = append(b.complaints, e.ExceptionDetails.Error())
-		case *runtime.EventConsoleAPICalled:
-			b.complaints = append(b.complaints, fmt.Sprintf("console: %v", e.Args))
-		case *log.EventEntryAdded:
-			b.complaints = append(b.complaints, e.Entry.Text+" "+e.Entry.URL)
-		case *network.EventRequestWillBeSent:
-			b.requests = append(b.requests, e.Request.URL)
-		case *page.EventJavascriptDialogOpening:
-			b.complaints = append(b.complaints, "dialog: "+e.Message)
-		}
-	})
-	b.run(network.Enable(), log.Enable(), chromedp.EmulateViewport(1200, 900), chromedp.Navigate(url))
-	return b
+	opened := chromium.Open(t, browser, url)
+	return &tab{t, opened.Context, opened}
 }
 
 func (b *tab) run(actions ...chromedp.Action) {
 	b.t.Helper()
-	must(b.t, chromedp.Run(b.ctx, actions...))
+	b.Run(b.t, actions...)
 }
 
 // eval is the value of an expression in the page.
-func eval[T any](b *tab, expression string) (v T) {
+func eval[T any](b *tab, expression string) T {
 	b.t.Helper()
-	b.run(chromedp.Evaluate(expression, &v))
-	return v
+	return chromium.Eval[T](b.t, b.Tab, expression)
 }
 
 // until waits for an expression to be true.
@@ -93,24 +66,9 @@ func (b *tab) until(what, expression string) {
 	}
 }
 
-// quiet checks that the page reported no error and requested only addresses that
-// begin with one of allowed.
 func (b *tab) quiet(allowed ...string) {
 	b.t.Helper()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, text := range b.complaints {
-		b.t.Errorf("the browser says: %s", text)
-	}
-	for _, url := range b.requests {
-		fine := false
-		for _, prefix := range allowed {
-			fine = fine || strings.HasPrefix(url, prefix)
-		}
-		if !fine {
-			b.t.Errorf("the page asked for %s", url)
-		}
-	}
+	b.Quiet(b.t, allowed...)
 }
 
 // file writes d as a page and returns its address.
@@ -476,15 +434,7 @@ func testLive(t *testing.T, b context.Context) {
 		}
 	}
 	// Only what has no icon of its own is asked for by the browser itself.
-	tab.mu.Lock()
-	var complaints []string
-	for _, text := range tab.complaints {
-		if !strings.Contains(text, "favicon.ico") {
-			complaints = append(complaints, text)
-		}
-	}
-	tab.complaints = complaints
-	tab.mu.Unlock()
+	tab.Ignore("favicon.ico")
 	tab.quiet(server.URL+"/", "data:")
 }
 

@@ -176,7 +176,9 @@ func testShown(t *testing.T, tab *tab, path string) {
 			err = os.WriteFile(path+".pdf", pdf, 0o644)
 		}
 		return err
-	}))
+	}), emulation.SetEmulatedMedia().WithMedia("print"), emulation.SetDeviceMetricsOverride(700, 990, 1, false),
+		chromedp.Evaluate(`window.dispatchEvent(new Event('beforeprint'))`, nil))
+	shoot(t, tab, path+"-print.png", false)
 }
 
 // onScreen checks that the parts of the first screen are visible on it, and that nothing is

@@ -77,6 +77,9 @@ func (e *Entry) Markdown() string {
 // slugForm is the form of a valid slug, which becomes a part of paths.
 var slugForm = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{M}\p{N}.-]*$`)
 
+// questionForm is the form of the question of a run, which becomes the name of a file.
+var questionForm = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
 // openManifest reads the manifest of the site in dir. For a new or empty directory it
 // returns an empty manifest.
 func openManifest(dir string) (*manifest, error) {
@@ -107,6 +110,11 @@ func openManifest(dir string) (*manifest, error) {
 	for _, e := range m.Entries {
 		if !slugForm.MatchString(e.Slug) {
 			return nil, fmt.Errorf("%s is damaged: %q is not the name of a report", filepath.Join(dir, fileManifest), e.Slug)
+		}
+		for _, p := range e.Points {
+			if !questionForm.MatchString(p.Question) {
+				return nil, fmt.Errorf("%s is damaged: %q is not a question of %s", filepath.Join(dir, fileManifest), p.Question, e.Slug)
+			}
 		}
 	}
 	if base, err := baseURL(m.BaseURL); err != nil || base != m.BaseURL {

@@ -74,7 +74,16 @@ func timesPlot(s *trend.Series) plot {
 	})
 }
 
-func draw(s *trend.Series, caption, figure string, format func(float64) string, of func(*trend.Point) value) plot {
+func draw(s *trend.Series, caption, figure string, format func(float64) string, read func(*trend.Point) value) plot {
+	of := func(p *trend.Point) value { // with values that can be drawn, whatever the file says
+		const most = 1e12
+		v := read(p)
+		v.v, v.low, v.high = min(v.v, most), min(v.low, most), min(v.high, most)
+		if !(v.low <= v.v && v.v <= v.high) {
+			v.low, v.high = 0, 0
+		}
+		return v
+	}
 	o := plot{Caption: caption, Height: plotHeight, Bottom: plotBottom, Foot: plotFoot, Size: sizeOf(len(s.Points))}
 	top, bottom := 0.0, math.Inf(1)
 	for i := range s.Points {
@@ -85,7 +94,7 @@ func draw(s *trend.Series, caption, figure string, format func(float64) string, 
 			}
 		}
 	}
-	if figure == trend.Failures || bottom < top/2 {
+	if figure == trend.Failures || bottom < top/2 || bottom >= top {
 		bottom = 0
 	}
 	step := roundStep(top - bottom)
@@ -95,7 +104,7 @@ func draw(s *trend.Series, caption, figure string, format func(float64) string, 
 	y := func(v float64) float64 {
 		return round(plotBottom - (plotBottom-plotTop)*min(max((v-bottom)/(top-bottom), 0), 1.04))
 	}
-	for n := 0.0; bottom+n*step <= top*1.001; n++ {
+	for n := 0.0; n <= math.Round((top-bottom)/step); n++ {
 		o.YTicks = append(o.YTicks, yTick{y(bottom + n*step), format(bottom + n*step)})
 	}
 	for i := range s.Points {
@@ -185,7 +194,7 @@ func sizeOf(n int) string {
 
 // roundStep is a round number about a quarter of top.
 func roundStep(top float64) float64 {
-	if !(top > 0) {
+	if !(top > 1e-12) { // nothing is there to see
 		return 0.01
 	}
 	step := math.Pow(10, math.Floor(math.Log10(top/4)))

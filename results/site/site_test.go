@@ -245,6 +245,7 @@ func TestPublishRefuses(t *testing.T) {
 		"other":         {manifest(`{"schema":"x"}`), race, "", "was not made by 'kabench publish'"},
 		"damaged":       {manifest(`{"schema"`), race, "", "is damaged"},
 		"evil slug":     {manifest(`{"schema":"kabench.site/v1","entries":[{"slug":"../../x"}]}`), race, "", "is damaged"},
+		"evil question": {manifest(`{"schema":"kabench.site/v1","entries":[{"slug":"a","points":[{"question":"../x"}]}]}`), race, "", "is damaged"},
 		"evil base":     {manifest(`{"schema":"kabench.site/v1","base_url":"javascript:x"}`), race, "", "is damaged: its base_url"},
 		"another's":     {inside, race, "", "was not made by 'kabench publish': move it away"},
 		"no run":        {made, t.TempDir(), "", "not a run directory"},

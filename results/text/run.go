@@ -372,9 +372,13 @@ func renderExpectations(b *bytes.Buffer, run *results.Run) {
 		fmt.Fprintf(t, "  %s\t%s\texpected %s\t%s\n", verdict(e), e.Path, e.Want, seen(e))
 	}
 	t.Flush()
+	width := len("NOT MET")
+	if len(run.Unjudged()) > 0 {
+		width = len("NOT JUDGED")
+	}
 	for _, e := range run.Expect {
-		wrap(&stacked, fmt.Sprintf("  %-10s  ", verdict(e)), fmt.Sprintf("%s: expected %s", e.Path, e.Want))
-		wrap(&stacked, "              ", seen(e))
+		wrap(&stacked, fmt.Sprintf("  %-*s  ", width, verdict(e)), fmt.Sprintf("%s: expected %s", e.Path, e.Want))
+		wrap(&stacked, strings.Repeat(" ", width+4), seen(e))
 	}
 	layout.Either(b, rows.String(), stacked.String())
 	if d := run.Baseline; d != nil {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -63,12 +64,15 @@ func Points(k *record.Archive, link string) (points []Point, notes []string) {
 		}
 		run, q := r.Run, r.Run.Latency[results.LatencyResponse]
 		p := Point{
-			Question: question, Setting: setting, Name: run.Name, Asks: run.Question, Start: run.Start.UTC(), Commit: run.Host.Commit,
+			Question: question, Setting: setting, Name: run.Name, Asks: run.Question, Start: run.Start.UTC(),
 			Version: run.Version, Machine: machine(run.Host), Link: link,
 			Started: run.Counts.Started, Failed: run.Counts.Failed, P99: q.P99, Unfit: unfit(run),
 		}
 		if k.Kind() != record.KindRun {
 			p.Arm = r.Name
+		}
+		if commitForm.MatchString(run.Host.Commit) {
+			p.Commit = run.Host.Commit
 		}
 		if r.Excluded != "" && p.Unfit == "" {
 			p.Unfit = "was left out of its comparison"
@@ -80,6 +84,9 @@ func Points(k *record.Archive, link string) (points []Point, notes []string) {
 	}
 	return points, notes
 }
+
+// commitForm is the form of the id of a commit.
+var commitForm = regexp.MustCompile(`^[0-9a-f]{7,64}$`)
 
 // unfit says why run is not used; "" if it is. A run that was stopped early had another
 // length than the others.

@@ -12,6 +12,7 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/serverfile"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/schema"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
@@ -34,6 +35,7 @@ func (m Made) Text() ([]byte, error) {
 		return nil, err
 	}
 	var b strings.Builder
+	b.WriteString(schema.Line("profile"))
 	b.WriteString("# An incident made from a capture by kabench autopsy --incident. Run it: kabench reproduce FILE\n")
 	for _, text := range m.Says {
 		b.WriteString("# " + strings.Join(strings.Fields(text), " ") + "\n")

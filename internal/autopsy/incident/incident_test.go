@@ -9,6 +9,7 @@ import (
 	"github.com/kabench/kabench/internal/autopsy"
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/schema"
 )
 
 const ms = time.Millisecond
@@ -79,6 +80,9 @@ func TestOfBursts(t *testing.T) {
 	text, err := made.Text()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !strings.HasPrefix(string(text), schema.Line("profile")) {
+		t.Errorf("it does not name its schema:\n%s", text)
 	}
 	again, err := profiles.Load("mine.yaml", text, nil)
 	if err != nil {

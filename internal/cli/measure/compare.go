@@ -32,6 +32,7 @@ type compareOptions struct {
 	resume      string // directory of a comparison to continue
 	anyQuestion bool
 	fleet       cli.Fleet
+	tell        telemetryOptions
 }
 
 // defaultRepeats is how often each setting runs without --repeats.
@@ -97,6 +98,7 @@ If the arguments are directories of finished runs, or of a comparison, those run
 	f.StringArrayVar(&o.drivers, "driver", nil, "real client to send through: a name of 'kabench driver list', or a command; give the flag once for each to compare")
 	f.StringArrayVar(&o.axes, "axis", nil, "field and its values, for example pool.idle_timeout=0,15s,3s; may be repeated")
 	o.Flags(c)
+	o.tell.flags(c)
 	f.IntVar(&o.repeats, "repeats", defaultRepeats, "runs of each setting")
 	f.Uint64Var(&o.seed, "seed", 0, "seed of the order of runs and of random arrivals, to repeat a comparison exactly; 0: a new one")
 	f.DurationVar(&o.coolDown, "cool-down", kabench.DefaultCoolDown, "longest wait before a run for TIME_WAIT sockets to the target to expire")
@@ -144,7 +146,12 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 	if !s.JSON && !resume {
 		fmt.Fprintln(s.Err, estimate(plan))
 	}
+	told, err := o.tell.open(c, s, false)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	defer told.close(c.Context(), s, stop)
 	defer restore()
 	progress := cli.NewProgress(s)
 	fleet, dismiss, err := o.fleet.Open(ctx, s, progress, false)
@@ -156,11 +163,12 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 	for _, arm := range plan.Arms {
 		arms = append(arms, kabench.ComparedArm(arm))
 	}
-	doc, err := kabench.Compare(ctx, arms, kabench.CompareOptions{
+	opts := kabench.CompareOptions{
 		Options: kabench.Options{Out: out, Version: cli.Version(), Command: cli.CommandLine(c), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Fleet: fleet},
 		Name:    plan.Name, Question: plan.Question, Axes: plan.Axes,
 		Repeats: plan.Repeats, Seed: plan.Seed, CoolDown: plan.CoolDown, Resume: resume,
 		Before: func(step, steps, block int, arm string) {
+			told.next(fmt.Sprintf("%d %s", step, arm))
 			progress.BeginRun(step, steps, fmt.Sprintf("run %d of %d, block %d, %s", step, steps, block, arm))
 		},
 		Cooling: func(waited time.Duration, left int) {
@@ -170,7 +178,9 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 			progress.End()
 			fmt.Fprintf(s.Err, "waiting for %d TIME_WAIT sockets to the target to expire: %d s of at most %v\n", left, int(waited.Seconds()), plan.CoolDown)
 		},
-	})
+	}
+	told.follow(&opts.Options)
+	doc, err := kabench.Compare(ctx, arms, opts)
 	progress.End()
 	if doc == nil {
 		return err
@@ -195,7 +205,7 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 
 // compareFinished compares finished runs.
 func compareFinished(c *cobra.Command, s *cli.Streams, o *compareOptions, dirs []string) error {
-	for _, flag := range append(o.FlagNames(), "pool", "driver", "axis", "repeats", "seed", "cool-down", "agents") {
+	for _, flag := range append(o.FlagNames(), "pool", "driver", "axis", "repeats", "seed", "cool-down", "metrics", "otlp", "agents") {
 		if o.Has(flag) {
 			return usage.Errorf(c.CommandPath(), "--%s is for new runs, but %s", flag, namedDirs(dirs))
 		}

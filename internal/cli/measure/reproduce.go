@@ -37,6 +37,7 @@ type reproduceOptions struct {
 	all      bool
 	jobs     int
 	aimed    aimedOptions
+	tell     telemetryOptions
 	fleet    cli.Fleet
 }
 
@@ -86,6 +87,8 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 				return usage.Errorf(c.CommandPath(), "--agents needs --target: an incident on kabench's own server is about this machine")
 			case o.all && o.trace.to != "":
 				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
+			case o.all && (o.tell.at != "" || o.tell.to != ""):
+				return usage.Errorf(c.CommandPath(), "--metrics and --otlp work with one incident, not with --all; name the incident")
 			case o.all:
 				return reproduceAll(c.Context(), s, o)
 			case c.Flags().Changed("jobs"):
@@ -102,6 +105,7 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 	cli.DriverFlag(c.Flags(), &o.driver)
 	c.Flags().StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	o.trace.flags(c)
+	o.tell.flags(c)
 	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
 	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
 	o.aimed.flags(c)
@@ -118,7 +122,12 @@ func (o *reproduceOptions) allSets() []string {
 }
 
 func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
+	told, err := o.tell.open(c, s, false)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	defer told.close(c.Context(), s, stop)
 	defer restore()
 	p, forecast, err := o.profile(ctx, s, stop)
 	if err != nil || p == nil {
@@ -136,16 +145,19 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 		return err
 	}
 	defer dismiss()
-	rep, err := kabench.Reproduce(ctx, dealt(p, o.fleet.Size()), kabench.ReproduceOptions{
+	opts := kabench.ReproduceOptions{
 		Options:  kabench.Options{Out: out, Version: cli.Version(), Command: cli.CommandLine(c), Stop: stop, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(), Fleet: fleet},
 		Forecast: forecast,
 		Before: func(step, steps int, name string) {
 			title := fmt.Sprintf("run %d of %d, %s", step, steps, name)
 			progress.BeginRun(step, steps, title)
 			trace.begin(title)
+			told.next(fmt.Sprintf("%d %s", step, name))
 		},
 		Again: s.Again(progress),
-	})
+	}
+	told.follow(&opts.Options)
+	rep, err := kabench.Reproduce(ctx, dealt(p, o.fleet.Size()), opts)
 	progress.End()
 	traceErr := trace.close()
 	if rep == nil {

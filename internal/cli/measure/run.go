@@ -4,7 +4,6 @@ package measure
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -14,17 +13,19 @@ import (
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/results/record"
+	"github.com/kabench/kabench/results/baselines"
 )
 
 // runOptions holds the flags of 'kabench run'.
 type runOptions struct {
 	cli.Traffic
 	out     string
-	against []string // directories of the baselines
+	against []string // directories of the baselines, or latest:N
+	store   string   // directory that latest:N takes them from
 	bare    bool
 	trace   traceOptions
 	live    liveOptions
+	tell    telemetryOptions
 	fleet   cli.Fleet
 	resume  string // directory of a run on a fleet to take up
 }
@@ -67,10 +68,12 @@ latency.hlog and run.json. Failed requests alone do not change the exit code; se
 		cli.DriverChange())
 	o.ExpectFlag(f)
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
-	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated")
+	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated; latest:5 takes the newest 5 from the store")
+	f.StringVar(&o.store, "baseline-store", baselines.Default, "with --baseline latest:N: directory of the store, see 'kabench baseline'")
 	f.BoolVar(&o.bare, "no-instruments", false, "turn off measuring and recording, to see what they cost")
 	o.trace.flags(c)
 	o.live.flags(c)
+	o.tell.flags(c)
 	o.fleet.Flags(f)
 	f.StringVar(&o.resume, "resume", "", "take up the run with --agents in this directory, whose controller has ended")
 	return c
@@ -87,7 +90,7 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if err := o.MayLoad(c.Context(), cli.Load{Profiles: []*profiles.Profile{p}}); err != nil {
 		return err
 	}
-	baseline, err := openBaselines(o.against)
+	baseline, err := o.openBaselines(c, s)
 	if err != nil {
 		return err
 	}
@@ -99,8 +102,13 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
+	told, err := o.tell.open(c, s, o.bare)
+	if err != nil {
+		return err
+	}
 	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
 	defer page.close(c.Context(), s, stop)
+	defer told.close(c.Context(), s, stop)
 	defer restore()
 	out := resultsdir.Out(o.out, p.Name)
 	if o.bare {
@@ -113,10 +121,12 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 		return err
 	}
 	defer dismiss()
-	run, err := kabench.Run(ctx, p, kabench.Options{
+	opts := kabench.Options{
 		Out: out, Bare: o.bare, Version: cli.Version(), Command: cli.CommandLine(c), Stop: stop, Baseline: baseline, Live: feed, Progress: progress.Show, Preparing: progress.Prepare, Trace: trace.add(),
 		Fleet: fleet,
-	})
+	}
+	told.follow(&opts)
+	run, err := kabench.Run(ctx, p, opts)
 	progress.End()
 	dismiss()
 	traceErr := trace.close()
@@ -124,42 +134,4 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 		return err
 	}
 	return s.RunMade(run, errors.Join(err, traceErr), out)
-}
-
-// openBaselines reads the runs in these directories. A directory holds one run or several.
-// Without directories it returns nil.
-func openBaselines(dirs []string) (*kabench.Baseline, error) {
-	var all []*kabench.Baseline
-	sifted := false
-	for _, dir := range dirs {
-		paths, err := resultsdir.RunsOf(dir)
-		if err != nil {
-			return nil, fmt.Errorf("--baseline: %w", err)
-		}
-		sifted = sifted || len(paths) > 1
-		for _, path := range paths {
-			run, err := openBaseline(path)
-			if err != nil {
-				return nil, fmt.Errorf("--baseline: %w", err)
-			}
-			all = append(all, run)
-		}
-	}
-	if len(all) == 0 {
-		return nil, nil
-	}
-	all[0].Others, all[0].Sifted = all[1:], sifted
-	return all[0], nil
-}
-
-func openBaseline(path string) (*kabench.Baseline, error) {
-	d, err := record.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	run, err := d.Run()
-	if err != nil {
-		return nil, err
-	}
-	return &kabench.Baseline{Dir: path, Run: run}, nil
 }
