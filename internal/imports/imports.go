@@ -29,7 +29,13 @@ func isHopByHop(name string) bool {
 // removed counts, by name, what was left out because it may be a credential.
 type removed map[string]int
 
-func (r removed) add(what string) { r[what]++ }
+func (r removed) add(what string) {
+	what = cutLong(what)
+	if _, known := r[what]; !known && len(r) >= maxWhys {
+		what = "others"
+	}
+	r[what]++
+}
 
 // note says what was left out; "" if nothing was.
 func (r removed) note() string {

@@ -198,6 +198,40 @@ func TestHAR(t *testing.T) {
 	}
 }
 
+// A byte-order mark is ignored. What is kept of hostile entries, and what is said about them, is
+// bounded: not only bodies, but also headers, reasons and names.
+func TestHARIsBounded(t *testing.T) {
+	if a, err := HAR(strings.NewReader("\xef\xbb\xbf"+harFile(entry("GET", "http://h/", ""))), HAROptions{Max: 1}); err != nil || len(a.Requests) != 1 {
+		t.Errorf("%v", err)
+	}
+	full := &har{o: HAROptions{Max: 10}, skipped: map[string]int{}, left: removed{}, Archive: Archive{}, bytes: maxTogether - 100}
+	full.take(&raw{method: "GET", url: "http://h/", headers: [][2]string{{"x", strings.Repeat("v", 101)}}})
+	full.take(&raw{method: "GET", url: "http://h/", headers: [][2]string{{"x", "v"}}})
+	if len(full.Requests) != 1 || full.skipped["with a text that is too long"] != 1 {
+		t.Errorf("%d requests, %v", len(full.Requests), full.skipped)
+	}
+	var hostile []string
+	for i := range 1000 {
+		hostile = append(hostile, entry(fmt.Sprintf("%d %s", i, strings.Repeat("x", 1000)), "http://h/", ""),
+			entry("GET", fmt.Sprintf("http://h/?token%d%s=1", i, strings.Repeat("y", 1000)), ""))
+	}
+	a, err := HAR(strings.NewReader(harFile(hostile...)), HAROptions{Max: MaxRequests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(strings.Join(a.Notes, "")); n > 5000 {
+		t.Errorf("the notes have %d bytes", n)
+	}
+	h := &har{skipped: map[string]int{}, left: removed{}}
+	for i := range 1000 {
+		h.leave(fmt.Sprint(i))
+		h.left.add(fmt.Sprint(i))
+	}
+	if len(h.skipped) > maxWhys+1 || len(h.left) > maxWhys+1 {
+		t.Errorf("%d reasons and %d names are kept", len(h.skipped), len(h.left))
+	}
+}
+
 func TestHARRefuses(t *testing.T) {
 	for file, want := range map[string]string{
 		"":                              "the file is cut off",
