@@ -230,7 +230,11 @@ func runSays(run *results.Run) (do string, says []string) {
 
 // unjudgedSays says that e was not judged, and why.
 func unjudgedSays(e results.Expectation) string {
-	return ended(fmt.Sprintf("Expected %s %s, which was not judged: %s", e.Path, e.Want, e.Why))
+	says := fmt.Sprintf("Expected %s %s, which was not judged", e.Path, e.Want)
+	if e.Why != "" {
+		says += ": " + e.Why
+	}
+	return ended(says)
 }
 
 func capital(text string) string {
