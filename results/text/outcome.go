@@ -294,7 +294,7 @@ func reproductionSays(r *results.Reproduction) (do string, says []string) {
 // clearedBy says what a remedy sets, and what it changed in the incident.
 func clearedBy(incident *results.Run, remedy *results.RemedyRun) string {
 	sets := strings.ReplaceAll(remedySets(*remedy), " = ", " ")
-	if words(sets) > 8 {
+	if words(sets) > 8 || len(remedy.Change) == 0 {
 		sets = "the remedy “" + remedy.Remedy + "”"
 	}
 	if incident.Counts.Failed > 0 || remedy.Counts.Failed > 0 {

@@ -188,6 +188,14 @@ func TestShortAnswersSay(t *testing.T) {
 	}
 }
 
+// A remedy that sets nothing is called by its name.
+func TestRemedyThatSetsNothing(t *testing.T) {
+	says := clearedBy(headlineRun(withFailures), &results.RemedyRun{Remedy: "another server", Run: headlineRun(nil)})
+	if want := "With the remedy “another server” none of 1040 failed."; says != want {
+		t.Errorf("%q, want %q", says, want)
+	}
+}
+
 // What stands on the page stands in the terminal's report.
 func TestOutcomesAgree(t *testing.T) {
 	var b bytes.Buffer
