@@ -33,9 +33,13 @@ func (r *Result) figures() []results.SimulatedCount {
 			counts[i] = m[path]
 		}
 		f := results.SimulatedCount{Path: path}
-		if r.Whole {
+		switch {
+		case r.Whole && len(counts) == 1: // nothing shows how runs differ; independent events would do so
+			f.Mean = counts[0]
+			f.Low, f.High = poissonInterval(counts[0])
+		case r.Whole:
 			f.Mean, f.Low, f.High = ofRuns(counts)
-		} else {
+		default:
 			f.Mean, f.Low, f.High = r.perDay(counts)
 		}
 		list = append(list, f)

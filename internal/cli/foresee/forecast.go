@@ -114,7 +114,6 @@ func (o *forecastOptions) load(c *cobra.Command) (*profiles.Profile, forecast.Op
 	if err != nil {
 		return nil, opts, err
 	}
-	opts.For = p.Load.Duration
 	if o.lasts != "" {
 		if opts.For, err = parseLong(o.lasts); err != nil {
 			return nil, opts, usage.Errorf(c.CommandPath(), "--for: %v", err)

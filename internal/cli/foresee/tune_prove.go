@@ -77,7 +77,7 @@ func (t *tuned) compare(ctx context.Context, p *proof, made *results.Run, run *p
 		return nil
 	}
 	opts := t.opts
-	opts.For, opts.Seed = run.Load.Duration, run.Load.Seed
+	opts.For, opts.Seed = 0, run.Load.Seed
 	opts.Requests = 0
 	r, err := forecast.Run(ctx, run, opts)
 	if err != nil {
