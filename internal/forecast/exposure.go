@@ -48,7 +48,7 @@ func (f *facts) looks() bool { return !(f.policy.ProbeUnsafeOnly && f.safe) }
 func (c *connection) released(w *world) time.Duration { return c.finish + w.oneWay }
 
 // opens is when the window of c begins.
-func (e *exposure) opens(w *world, c *connection) time.Duration { return c.closes - w.oneWay }
+func (e *exposure) opens(w *world, c *connection) time.Duration { return c.closes - c.blind - w.oneWay }
 
 func (e *exposure) opened(w *world, ev event) {
 	c := ev.c

@@ -44,6 +44,7 @@ type facts struct {
 	idle       func(*rand.Rand) time.Duration // from response to close, at the server; nil: it never closes
 	hint       time.Duration                  // that responses announce; pool.NoHint: none
 	resets     bool                           // the server closes idle connections with a RST
+	blind      time.Duration                  // for how long before its timer the server does not read, so that the timer wins
 	idleMost   time.Duration                  // the longest that idle returns, or nearly so
 	faults     map[script.Fault]ending
 	status     int
@@ -135,6 +136,9 @@ func (f *facts) timing(m *profiles.Measured) {
 		timeout = 20 * time.Millisecond // as the lab's server does
 	}
 	f.idleMost = timeout + cfg.IdleLate.A + cfg.IdleLate.B
+	if v := cfg.TimerVsData; !f.named && (v == script.TimerFIN || v == script.TimerRST) {
+		f.blind = min(time.Millisecond, timeout/10) // as the lab's server; a real one reads until its timer
+	}
 	switch late := drawn(cfg.IdleLate); {
 	case m != nil && len(m.Idle) > 0:
 		f.idle = func(r *rand.Rand) time.Duration { return m.Idle[r.IntN(len(m.Idle))] }

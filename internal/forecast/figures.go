@@ -61,7 +61,7 @@ func (n *counter) figures() map[string]float64 {
 		"failures": float64(run.Counts.Failed), "connections.opened": float64(n.connections),
 		"connections.closed_by_us": float64(n.byUs), "connections.closed_by_peer": float64(n.byPeer),
 	}
-	for path, count := range map[string]uint64{"dropped": run.Counts.Dropped, "resends.count": run.Resends.Count} {
+	for path, count := range map[string]uint64{"counts.dropped": run.Counts.Dropped, "resends.count": run.Resends.Count} {
 		if count > 0 {
 			m[path] = float64(count)
 		}

@@ -31,7 +31,8 @@ func (w *world) reloads(at time.Duration) uint64 {
 // connection by the time it arrives, the client sees the end instead of a response.
 func (s *server) receive(w *world, x *request, c *connection) {
 	arrives := w.now + w.oneWay
-	if c.closes <= arrives {
+	if c.closes-c.blind <= arrives {
+		c.rst = c.rst || arrives < c.closes && w.script.TimerVsData == script.TimerRST
 		c.end = w.idleEnd(c)
 		w.plan(ofAnswers, event{at: max(w.now, c.closes+w.oneWay), kind: cut, x: x, c: c, turn: x.turn})
 		return
@@ -152,7 +153,7 @@ func (w *world) idleEnd(c *connection) ending {
 func (s *server) responded(w *world, c *connection) (reason pool.Reason, hint time.Duration) {
 	cfg := &w.script
 	full := cfg.MaxRequests > 0 && c.uses >= cfg.MaxRequests
-	c.rst = false
+	c.rst, c.blind = false, 0
 	switch {
 	case full && cfg.Unannounced:
 		c.closes = c.finish
@@ -163,11 +164,11 @@ func (s *server) responded(w *world, c *connection) (reason pool.Reason, hint ti
 	}
 	c.closes = never
 	if w.idle != nil {
-		c.closes, c.rst = c.finish+w.idle(w.rng), w.resets
+		c.closes, c.rst, c.blind = c.finish+w.idle(w.rng), w.resets, w.blind
 	}
 	if every := cfg.ReloadEvery; every > 0 && cfg.Reload == script.CloseIdle {
 		if at := time.Duration(c.epoch+1)*every - w.began; at < c.closes {
-			c.closes, c.rst = at, false
+			c.closes, c.rst, c.blind = at, false, 0
 		}
 	}
 	return pool.Keep, w.hint

@@ -83,6 +83,7 @@ type connection struct {
 	end      ending        // how the client sees that it ended under a request
 	lost     bool          // a request met its end, and was answered by a RST
 	rst      bool          // the server closes it with a RST
+	blind    time.Duration // for how long before its close the server does not read
 	watchAt  time.Duration // when an event is planned for its window; never: none is
 	inWindow bool
 }

@@ -2,7 +2,9 @@ package text
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kabench/kabench/results"
@@ -20,7 +22,7 @@ func renderForecast(b *bytes.Buffer, run *results.Run) {
 	} else {
 		fmt.Fprintf(t, "\ta day\t95 %% interval\n")
 	}
-	for _, c := range f.Figures {
+	for _, c := range parentFirst(f.Figures) {
 		if rest, of := strings.CutPrefix(c.Path, "failures."); of && !strings.Contains(rest, ".") {
 			continue // its causes stand below
 		}
@@ -96,6 +98,12 @@ func rateText(v float64) string {
 	return results.FormatThree(v)
 }
 
+// parentFirst puts the connections that were opened before how they were closed.
+func parentFirst(list []results.SimulatedCount) []results.SimulatedCount {
+	key := func(c results.SimulatedCount) string { return strings.TrimSuffix(c.Path, ".opened") }
+	return slices.SortedStableFunc(slices.Values(list), func(a, b results.SimulatedCount) int { return cmp.Compare(key(a), key(b)) })
+}
+
 // forecastLabel is the path of a figure for people.
 func forecastLabel(path string) string {
 	switch path {
@@ -107,6 +115,8 @@ func forecastLabel(path string) string {
 		return "  closed first by us"
 	case "connections.closed_by_peer":
 		return "  closed first by the peer"
+	case "counts.dropped":
+		return "dropped"
 	case "resends.count":
 		return "requests sent again"
 	}
