@@ -18,6 +18,8 @@ type span struct {
 	warmUp time.Duration
 	counts time.Duration
 	own    bool // it has the profile's own warm-up
+	// arrivals, if set, are taken from a log.
+	arrivals generator.Schedule
 }
 
 const (
@@ -40,7 +42,9 @@ func (f *facts) lasts(o *Options) error {
 		f.load.Count = 0
 		return nil
 	case f.load.Count == 0:
-		o.For = f.load.Duration
+		if o.For = f.load.Duration; o.For == 0 && f.load.Times != nil {
+			o.For = max(f.load.Times.Length()-f.load.WarmUp, 1)
+		}
 		return nil
 	}
 	load := f.load
@@ -59,6 +63,9 @@ func (f *facts) lasts(o *Options) error {
 // profile's run does. A long one is played in spans that begin with a warm pool: twice as
 // long as anything that the pool or the server remembers.
 func (f *facts) spansOf(o *Options) []span {
+	if f.load.Times != nil {
+		return f.traceSpans(o)
+	}
 	if o.For <= shortRun || !f.divisible() {
 		requests := f.load.MeanRate() * o.For.Seconds()
 		n := 1
@@ -145,9 +152,14 @@ func (f *facts) play(s span, beat func(at time.Duration) error) (*counter, error
 	if load.Count == 0 {
 		load.Duration = s.counts
 	}
-	schedule, err := load.Schedule()
-	if err != nil {
-		return nil, err
+	schedule := s.arrivals
+	if schedule != nil {
+		schedule = load.Bound(schedule)
+	} else {
+		var err error
+		if schedule, err = load.Schedule(); err != nil {
+			return nil, err
+		}
 	}
 	n := newCounter(f.status)
 	w := newWorld(f, s.seed, n)

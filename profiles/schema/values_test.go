@@ -119,7 +119,7 @@ func (m *maker) special(t reflect.Type) *jsonschema.Schema {
 		return s
 	case reflect.TypeFor[generator.Arrivals]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{oneOf(wordsOf(reflect.TypeFor[generator.Process]())), m.section(t)}}
-	case reflect.TypeFor[profiles.Limit]():
+	case reflect.TypeFor[generator.Trace](), reflect.TypeFor[profiles.Limit]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{anyText(), m.section(t)}}
 	case reflect.TypeFor[pool.Expiry](), reflect.TypeFor[pool.After]():
 		words := oneOf(setWords(t))
