@@ -119,8 +119,15 @@ func TestKnownValues(t *testing.T) {
 	if peak := run.Sockets.TimeWaitPeak; peak < 3980 || peak > 4000 { // nothing has left TIME_WAIT within 60 s
 		t.Errorf("TIME_WAIT peak %d, want 4000", peak)
 	}
-	if p50 := run.Latency["response"].P50; math.Abs(p50-0.004) > 1e-5 { // two round trips of 2 ms
+	if p50 := run.Latency["response"].P50; math.Abs(p50-0.002) > 1e-4 { // one round trip of 2 ms: the link accepts by itself
 		t.Errorf("response %v", p50)
+	}
+	wire := strings.Replace(poisson, ", link: {delay: 1ms}", "", 1) + "network: {hosts: [{name: server}], links: [{between: [client, server], delay: 1ms}]}\n"
+	for tls, trips := range map[string]float64{"false": 2, "true": 3} {
+		run = document(t, Options{For: 10 * time.Second, Requests: 1}, wire, "pool.max_idle=0", "target.lab.delay=0ms", "target.lab.tls="+tls)
+		if p50 := run.Latency["response"].P50; math.Abs(p50-0.002*trips) > 1e-5 {
+			t.Errorf("response %v, want %v round trips", p50, trips)
+		}
 	}
 }
 
@@ -202,13 +209,13 @@ func TestNoRaces(t *testing.T) {
 // one long play.
 func TestSpansAgreeWithOnePlay(t *testing.T) {
 	f := factsFor(t, poisson, "load.rate=15/s", "target.lab.idle_timeout=200ms", "pool.lease_order=fifo")
-	whole, err := f.play(span{seed: 3, warmUp: time.Minute, counts: 20 * time.Hour})
+	whole, err := f.play(span{seed: 3, warmUp: time.Minute, counts: 20 * time.Hour}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	parts := newCounter(200)
 	for i := range 20 {
-		n, err := f.play(span{seed: uint64(100 + i), warmUp: time.Minute, counts: time.Hour})
+		n, err := f.play(span{seed: uint64(100 + i), warmUp: time.Minute, counts: time.Hour}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

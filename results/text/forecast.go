@@ -2,6 +2,7 @@ package text
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ func ForecastRows(f *results.Simulation) [][]string {
 	if f.Whole {
 		rows[0] = []string{"", "mean", "95 % of the runs"}
 	}
-	for _, c := range f.Figures {
+	for _, c := range parentFirst(f.Figures) {
 		if rest, of := strings.CutPrefix(c.Path, "failures."); of && !strings.Contains(rest, ".") {
 			continue // its causes stand below
 		}
@@ -152,6 +153,12 @@ func rateText(v float64) string {
 	return results.FormatThree(v)
 }
 
+// parentFirst puts the connections that were opened before how they were closed.
+func parentFirst(list []results.SimulatedCount) []results.SimulatedCount {
+	key := func(c results.SimulatedCount) string { return strings.TrimSuffix(c.Path, ".opened") }
+	return slices.SortedStableFunc(slices.Values(list), func(a, b results.SimulatedCount) int { return cmp.Compare(key(a), key(b)) })
+}
+
 // forecastLabel is the path of a figure for people.
 func forecastLabel(path string) string {
 	switch path {
@@ -163,6 +170,8 @@ func forecastLabel(path string) string {
 		return "  closed first by us"
 	case "connections.closed_by_peer":
 		return "  closed first by the peer"
+	case "counts.dropped":
+		return "dropped"
 	case "resends.count":
 		return "requests sent again"
 	}
