@@ -70,14 +70,7 @@ func (r removed) withoutSecrets(q *targets.Request) {
 		}
 	}
 	q.URL = r.fromURL(q.URL)
-	body := string(q.Body)
-	for _, value := range secrets.InText(body) {
-		if value != "" && strings.Contains(body, value) {
-			body = strings.ReplaceAll(body, value, secrets.Blanked)
-			r.add("values in the body")
-		}
-	}
-	q.Body = []byte(body)
+	q.Body = []byte(r.fromBody(string(q.Body)))
 }
 
 // fromURL takes the user, the fragment and the parameters out of a URL that may be

@@ -86,7 +86,7 @@ func TestCurlSecrets(t *testing.T) {
 		}
 	}
 	if got.URL != "https://h/a?q=1" || got.Header.Get("A") != "b" || !strings.Contains(string(got.Body), "user=joe") || len(got.Notes) != 1 ||
-		!strings.Contains(got.Notes[0], "header Authorization, header Cookie, header X-Api-Key, parameter token, user in the URL, values in the body. --keep-secrets keeps them") {
+		!strings.Contains(got.Notes[0], "field password of the body, header Authorization, header Cookie, header X-Api-Key, parameter token, user in the URL. --keep-secrets keeps them") {
 		t.Errorf("%s", shown)
 	}
 	if got, err = curlOf(t, text, Options{KeepSecrets: true}); err != nil || len(got.Notes) != 0 {
@@ -179,7 +179,7 @@ func TestHAR(t *testing.T) {
 	notes := strings.Join(a.Notes, "\n")
 	for _, say := range []string{
 		"of 9 entries these were left out: ", "1 that the filters leave out", "1 of another scheme than http and https, such as wss", "such as data", "1 with a multipart body",
-		`1 that cannot be sent: "" is not an HTTP method`, "1 without a URL", "header Authorization, header cookie, parameter access_token, values in the body. --keep-secrets",
+		`1 that cannot be sent: "" is not an HTTP method`, "1 without a URL", "field password of the body, header Authorization, header cookie, parameter access_token. --keep-secrets",
 	} {
 		if !strings.Contains(notes, say) {
 			t.Errorf("%q is missing in %s", say, notes)
