@@ -71,7 +71,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// If only the remedy's run is invalid, the incident was reproduced all the same.
+// If only the remedy's run is invalid, the incident was reproduced anyway.
 func TestOutcomeWithAnInvalidRemedy(t *testing.T) {
 	incident, remedy := run(48, 5000, 20), run(0, 5000, 70)
 	incident.Valid = true
