@@ -1,16 +1,15 @@
-package forecast_test
+package forecast
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/kabench/kabench/internal/forecast"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/expect"
@@ -87,12 +86,25 @@ func TestIncidents(t *testing.T) {
 	}
 }
 
-// played is the document of a profile's forecast; why says what the profile needs that a
-// forecast has not.
+// played is the document of the first run of a profile's forecast; why says what the profile
+// needs that a forecast has not.
 func played(t *testing.T, p *profiles.Profile) (run *results.Run, why string) {
 	t.Helper()
-	r, err := forecast.Run(context.Background(), p, forecast.Options{Requests: 1})
-	if missing, is := errors.AsType[*forecast.Unsupported](err); is {
+	o := Options{Seed: max(p.Load.Seed, 1)}
+	r := &Result{Seed: o.Seed, Whole: true}
+	f, err := factsOf(p, &o)
+	if err == nil {
+		err = f.lasts(&o)
+	}
+	if err == nil {
+		var n *counter
+		n, err = f.play(span{seed: o.Seed, warmUp: f.load.WarmUp, counts: o.For, own: true}, nil)
+		r.For, r.facts, r.spans, r.lasts = o.For, f, []*counter{n}, []time.Duration{o.For}
+	}
+	if err == nil {
+		err = r.tooMany()
+	}
+	if missing, is := errors.AsType[*Unsupported](err); is {
 		return nil, strings.Join(missing.Lines, "; ")
 	}
 	if err == nil {

@@ -34,7 +34,7 @@ type world struct {
 	turn   int // whose turn it is among the pools
 	free   []*request
 	began  time.Duration // when the world began, on the clock of the server's reloads
-	failed results.Cause // why the dial failed that a pool has last got
+	failed results.Cause // why the last dial failed
 	buffer []*request    // due, and waiting for a slot
 	flying int
 
