@@ -18,7 +18,7 @@ func ParseLine(line string) (path, condition string, err error) {
 		return "", "", fmt.Errorf("%q is not a path and its condition; write for example 'failures = 0' or 'response.p99 <= 80ms'", line)
 	}
 	path, condition = strings.TrimSuffix(text[:i], ":"), strings.TrimSpace(text[i:]) // with a colon as in a profile
-	if rest := strings.TrimLeft(condition, "=<>!"); rest != condition { // as a profile has it
+	if rest := strings.TrimLeft(condition, "=<>!"); rest != condition {              // as a profile has it
 		op := strings.TrimSuffix(condition, rest)
 		if op == "=" {
 			op = "=="
