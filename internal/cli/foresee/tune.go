@@ -56,7 +56,8 @@ one that stays away from where the goal is missed, and the choices between which
 more cost for fewer failures.
 
 Then the recommended choice and the present one are run for real, each as long as the profile
-says, and kabench says where forecast and run disagree. That is exit code 1.`,
+says, and kabench says where forecast and run disagree. That is exit code 1; a run that is invalid proves nothing,
+which is exit code 3.`,
 		Example: `  kabench tune idle-race --axis pool.idle_timeout=100ms..2s --goal 'failures = 0'
   kabench tune mine.yaml --server probed.yaml --axis pool.idle_timeout=1s..60s --axis pool.max_conns=8..64 \
     --goal 'failures.rate < 0.01%' --cost connections.opened --for 1d`,
@@ -185,6 +186,8 @@ func doTune(c *cobra.Command, s *cli.Streams, o *tuneOptions) error {
 		return exit.Interrupted
 	case t.found.Cheapest == nil, t.disagrees():
 		return exit.Unmet
+	case t.unproven():
+		return exit.Invalid
 	}
 	return nil
 }

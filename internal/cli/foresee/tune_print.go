@@ -160,6 +160,7 @@ func (t *tuned) printProofs(b *bytes.Buffer) {
 	}
 	rows.Flush()
 	for _, p := range t.proofs {
+		fmt.Fprintf(b, "  %s: %s\n", p.Name, p.Dir)
 		if len(p.Invalid) > 0 {
 			layout.Paragraph(b, "  "+p.Name+": NOT JUDGED  ", "the run is invalid: "+strings.Join(p.Invalid, "; "))
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/internal/cli"
@@ -122,12 +123,14 @@ func (t *tuned) set(values []string) map[string]string {
 	return set
 }
 
-// disagrees reports whether a run lies outside its forecast, or proves nothing.
+// unproven reports whether a run was invalid, so that it proves nothing.
+func (t *tuned) unproven() bool {
+	return slices.ContainsFunc(t.proofs, func(p proof) bool { return len(p.Invalid) > 0 })
+}
+
+// disagrees reports whether a run lies outside its forecast.
 func (t *tuned) disagrees() bool {
 	for _, p := range t.proofs {
-		if len(p.Invalid) > 0 {
-			return true
-		}
 		for _, f := range p.Figures {
 			if !f.Agrees {
 				return true
