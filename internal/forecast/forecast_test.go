@@ -198,7 +198,7 @@ func TestNoRaces(t *testing.T) {
 		{"pool.max_idle=0"},
 		{"target.lab.idle_timeout=0s"},
 	} {
-		run := document(t, Options{For: 2 * time.Hour}, poisson, append([]string{"load.rate=15/s", "target.lab.idle_timeout=200ms"}, sets...)...)
+		run := document(t, Options{For: 61 * time.Minute}, poisson, append([]string{"load.rate=10/s", "target.lab.idle_timeout=200ms"}, sets...)...)
 		if run.Counts.Failed != 0 || run.Forecast.First != nil {
 			t.Errorf("%v: %+v, first %+v", sets, run.Counts, run.Forecast.First)
 		}
@@ -241,7 +241,7 @@ func TestUnsupportedNamesTheField(t *testing.T) {
 		"target.lab.upload=answer_read": "target.lab.upload: ",
 	} {
 		p := profileFor(t, strings.Replace(poisson, ", link: {delay: 1ms}", "", 1), set, "target.url="+map[bool]string{true: "http://127.0.0.1:1/"}[strings.HasPrefix(set, "target.lab=null")])
-		_, err := Run(context.Background(), p, Options{For: time.Minute, Requests: 1})
+		_, err := Run(context.Background(), p, Options{For: 5 * time.Second, Requests: 1})
 		u, is := err.(*Unsupported)
 		if !is || len(u.Lines) != 1 || !strings.HasPrefix(u.Lines[0], want) {
 			t.Errorf("%s: %v", set, err)

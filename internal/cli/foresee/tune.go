@@ -300,6 +300,3 @@ func (t *tuned) with(set map[string]string) (*profiles.Profile, error) {
 	p.Load.Seed = max(t.profile.Load.Seed, 1)
 	return p, nil
 }
-
-// duration is how long a real run lasts.
-func (t *tuned) duration() time.Duration { return t.profile.Load.WarmUp + t.profile.Load.Duration }
