@@ -55,9 +55,10 @@ func (f *facts) spansOf(o *Options) []span {
 	return list
 }
 
-// divisible reports whether a part of the load is like every other.
+// divisible reports whether a part of the load is like every other. An adaptive limit may
+// remember all that came before.
 func (f *facts) divisible() bool {
-	return f.load.Arrivals.Process != generator.Ramp && f.load.Count == 0
+	return !f.load.Limit.Adaptive() && f.load.Arrivals.Process != generator.Ramp && f.load.Count == 0
 }
 
 // period is after what time the load begins again; 0: it has no period.
