@@ -33,6 +33,7 @@ func (r *run) measure() {
 	w.exhaustion.Fill(doc)
 	r.measurePackets()
 	doc.Limit = tr.open.Limit()
+	doc.Instrument.Arrivals.Trace = r.profile.Load.Described()
 	doc.Instrument.SetCPUPerExchange(doc.Counts)
 	doc.Preset = asPreset(r.profile, doc.Outcomes)
 }

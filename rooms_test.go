@@ -51,7 +51,7 @@ var rooms = map[string]room{
 	"dialers/external/process": {nil, "it runs a program and passes bytes; what they mean, it need not know"},
 	"dialers/external/check":   {[]string{"dialers", "dialers/external", "results"}, "it speaks to a driver as a run does, and measures no run"},
 	"collectors":               {[]string{"results", "dialers", "internal/host", "results/timings"}, "they watch; what they could steer they would shape"},
-	"profiles":                 {[]string{"results", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/settings", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets", "results/expect", "results/redact"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
+	"profiles":                 {[]string{"results", "generator", "dialers/pool", "internal/nearest", "profiles/script", "profiles/settings", "profiles/network", "internal/strictyaml", "internal/secrets", "profiles/targets", "results/expect", "results/redact", "profiles/trace"}, "a profile is data: it holds the rooms' config structs and the results' conditions, and starts nothing"},
 	".":                        {[]string{"results", "results/compare", "dialers", "dialers/pool", "generator", "collectors", "profiles", "internal/sandbox", "internal/host", "internal/poll", "internal/wording", "internal/live", "internal/judge", "internal/target", "internal/capacity", "results/record", "results/expect", "results/redact", "dialers/external", "dialers/external/drivers", "internal/evidence", "internal/evidence/segments", "internal/witness", "profiles/settings", "results/timings", "profiles/schema"}, "it is where the rooms meet; the command line is one of its callers"},
 	"cmd/kabench":              {[]string{".", "internal/cli", "internal/cli/clients", "internal/cli/kept", "internal/cli/measure", "internal/cli/own", "internal/cli/study", "internal/exit", "internal/layout", "internal/usage", "profiles", "internal/cli/fleet", "internal/cli/ci", "internal/cli/foresee"}, "it puts the commands together; what they do is in the rooms of commands"},
 	"internal/aim":             {[]string{"results", "profiles", "profiles/lint", "profiles/script", "dialers/pool", "generator"}, "it computes what will happen; what it could open or ask the clock, it could not compute beforehand"},
@@ -140,6 +140,7 @@ var rooms = map[string]room{
 	"internal/proofs":              {[]string{"results"}, "it runs kabench as built, as a user would; what shares code with it would measure itself"},
 	"internal/tune":                {nil, "it searches; what a choice is and what it comes to, it is told"},
 	"internal/cli/foresee":         {[]string{".", "internal/cli", "internal/exit", "internal/forecast", "internal/interrupt", "internal/layout", "internal/resultsdir", "internal/tune", "internal/usage", "profiles", "results", "results/expect", "results/record", "results/text"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
+	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 
 // folders are the top-level folders there may be.

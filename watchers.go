@@ -55,6 +55,9 @@ func newGuard(p *profiles.Profile, l capacity.Limits, sources, agents int) *coll
 // law is the law that the arrivals of l must follow when they are dealt to that number of
 // agents.
 func law(l generator.Load, agents int) collectors.ArrivalLaw {
+	if l.Trace.Set() {
+		return collectors.ArrivalLaw{Process: "trace", Of: agents}
+	}
 	return collectors.ArrivalLaw{
 		Process: l.Arrivals.Process.String(), Rate: float64(l.Rate), GapMin: l.Arrivals.GapMin, GapMax: l.Arrivals.GapMax, Of: agents,
 	}

@@ -17,7 +17,11 @@ type Load struct {
 	Rate Rate `yaml:"rate,omitempty"`
 	// Arrivals is the arrival process: a name, or a mapping with its parameters.
 	Arrivals Arrivals `yaml:"arrivals"`
-	// Duration is how long requests are due after the warm-up; 0: until Count.
+	// Trace is a log whose requests are sent again at their own times, instead of Rate and
+	// Arrivals.
+	Trace Trace `yaml:"trace,omitempty"`
+	// Duration is how long requests are due after the warm-up; 0: until Count, or until the
+	// log of Trace ends.
 	Duration time.Duration `yaml:"duration"`
 	// Count ends the schedule after this number of requests, without those of the
 	// warm-up; 0: only Duration ends it.
@@ -42,6 +46,9 @@ type Load struct {
 	MaxLag time.Duration `yaml:"max_lag"`
 	// Seed makes random arrivals repeatable; with 0 a run draws one and records it.
 	Seed uint64 `yaml:"seed"`
+	// Times are the times of the requests of Trace's log, once it has been read. They are
+	// not written.
+	Times *Times
 }
 
 // Arrivals is an arrival process and its parameters. In YAML it is a mapping, or only the
@@ -81,7 +88,9 @@ func (l Load) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 
-	if l.Arrivals.Process == Uniform {
+	if l.Trace.Set() {
+		errs = append(errs, l.badTrace()...)
+	} else if errs = append(errs, l.badTrace()...); l.Arrivals.Process == Uniform {
 		if l.Rate != 0 {
 			bad("rate: has no effect, because uniform arrivals go by gap_min and gap_max; remove it")
 		}
@@ -101,7 +110,7 @@ func (l Load) Validate() error {
 			bad("%s: %v is negative (0 means %s)", d.name, d.v, d.zero)
 		}
 	}
-	if l.Duration == 0 && l.Count == 0 {
+	if l.Duration == 0 && l.Count == 0 && !l.Trace.Set() {
 		bad("duration: the run would never end; set duration, for example to 30s, or count")
 	}
 	if l.WarmUp > 0 && l.Duration > math.MaxInt64-l.WarmUp {
@@ -114,7 +123,9 @@ func (l Load) Validate() error {
 		bad("buffer: %d is below 0 (0 means none waits)", l.Buffer)
 	}
 	errs = append(errs, l.badLimit()...)
-	errs = append(errs, l.badArrivals()...)
+	if !l.Trace.Set() {
+		errs = append(errs, l.badArrivals()...)
+	}
 	return errors.Join(errs...)
 }
 
@@ -234,6 +245,9 @@ func (l Load) badSine() []error {
 // sine as a whole one. l must be valid.
 func (l Load) MeanRate() float64 {
 	a := l.Arrivals
+	if l.Trace.Set() {
+		return l.traceRate()
+	}
 	switch a.Process {
 	case Ramp:
 		steady, rising := l.WarmUp.Seconds(), l.Duration.Seconds()

@@ -19,6 +19,13 @@ func (l Load) Schedule() (Schedule, error) {
 	if err := l.Validate(); err != nil {
 		return nil, err
 	}
+	if l.Trace.Set() {
+		s, err := l.replay()
+		if err != nil {
+			return nil, err
+		}
+		return l.Bound(s), nil
+	}
 	var s Schedule
 	switch l.Arrivals.Process {
 	case Poisson:

@@ -9,17 +9,38 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 
+	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/trace"
 )
 
 // Load reads a profile onto Default, applies sets, each of the form path=value, and
-// validates the result. name stands for the data in complaints. Empty data makes a
+// validates the result. A log that the load names is read (load.trace). name stands for the data in complaints. Empty data makes a
 // profile from sets alone. The error is an Errors with all complaints.
 func Load(name string, data []byte, sets []string) (*Profile, error) {
+	p, d, err := load(name, data, sets)
+	if err != nil || !p.Load.Trace.Set() {
+		return p, err
+	}
+	if err := p.readTrace(); err != nil {
+		return nil, WithoutSecrets(Errors{d.Located(Complaint{Path: "load.trace", Text: err.Error()}, name)}, append(slices.Clone(sets), string(data))...)
+	}
+	return p, nil
+}
+
+// LoadSent is Load for a profile that somebody else has sent: it reads no log. See
+// TakeTrace.
+func LoadSent(name string, data []byte) (*Profile, error) {
+	p, _, err := load(name, data, nil)
+	return p, err
+}
+
+func load(name string, data []byte, sets []string) (*Profile, *decoder, error) {
 	p := Default()
 	d := newDecoder(Default())
 	d.Source, d.Lined = name, true
@@ -36,14 +57,56 @@ func Load(name string, data []byte, sets []string) (*Profile, error) {
 		}
 	}
 	if len(d.Errs) > 0 {
-		return nil, WithoutSecrets(d.Errs, append(slices.Clone(sets), string(data))...)
+		return nil, nil, WithoutSecrets(d.Errs, append(slices.Clone(sets), string(data))...)
 	}
 	p.Warnings = d.warnings()
 	if p.Client == ClientExternal {
 		embedded, found := Find(name)
 		p.Given = d.given(&p, found && embedded.Text == string(data))
 	}
-	return &p, nil
+	return &p, d, nil
+}
+
+// TakeTrace reads the log that p's load names. It changes nothing else of p.
+func (p *Profile) TakeTrace() error {
+	times, notes, err := trace.Read(p.Load.Trace)
+	if err != nil {
+		return err
+	}
+	p.Load.Times = times
+	for _, note := range notes {
+		if note = "load.trace: " + note; !slices.Contains(p.Warnings, note) {
+			p.Warnings = append(p.Warnings, note)
+		}
+	}
+	return nil
+}
+
+// SentTrace gives a profile that is sent to others its log: the times of the requests that it
+// sends, and no more. p then names it in the format of the file returned.
+func (p *Profile) SentTrace() ([]byte, error) {
+	data, err := trace.Packed(p.Load)
+	p.Load.Trace = generator.Trace{File: p.Load.Trace.File, Format: "requests", Speed: p.Load.Trace.Speed}
+	return data, err
+}
+
+// readTrace reads the log that p's load names. The load lasts no longer than the log.
+func (p *Profile) readTrace() error {
+	if err := p.TakeTrace(); err != nil {
+		return err
+	}
+	l := &p.Load
+	lasts := l.Times.Length()
+	switch left := lasts - l.WarmUp; {
+	case left <= 0:
+		return fmt.Errorf("%s has requests for %v only, and load.warm_up (%v) takes them all; shorten it", l.Trace.File, lasts.Round(time.Millisecond), l.WarmUp)
+	case l.Duration == 0 && l.Count == 0:
+		l.Duration = left
+	case l.Duration > left:
+		p.Warnings = append(p.Warnings, fmt.Sprintf("load.duration: %v is longer than %s, which lasts %v; the run ends with it", l.Duration, l.Trace.File, lasts.Round(time.Millisecond)))
+		l.Duration = left
+	}
+	return nil
 }
 
 // LoadFile loads the profile in a file.

@@ -17,6 +17,7 @@ func Redact(p Profile) Profile {
 	c := *p.Clone()
 	known := Secrets(&p, nil)
 	c.Target.URL = blankPath(secrets.RedactURL(c.Target.URL), known)
+	c.Load.Trace.Path = secrets.RedactURL(c.Load.Trace.Path)
 	for name, value := range c.Target.Headers {
 		if c.Target.Headers[name] = known.Blank(value); secrets.Named(name) {
 			c.Target.Headers[name] = secrets.Blanked
@@ -49,9 +50,9 @@ func redactSetting(path, value string) string {
 	switch {
 	case isHeader && secrets.Named(header):
 		return secrets.Blanked
-	case path == "target", path == "target.headers", section == "remedies":
+	case path == "target", path == "target.headers", path == "load.trace" && strings.Contains(value, "?"), section == "remedies":
 		return secrets.Blanked // it may contain headers
-	case path == "target.url":
+	case path == "target.url", path == "load.trace.path":
 		return secrets.RedactURL(value)
 	case section == "driver" || section == "client":
 		return redactDriverSetting(path, value)

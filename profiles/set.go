@@ -5,6 +5,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/strictyaml"
 )
 
@@ -14,15 +15,25 @@ import (
 // The value is parsed as YAML. null resets the field to its default, or deletes a map
 // entry. A string field takes the text literally unless it is quoted. `pool` and
 // `target.lab` also accept a preset's name or a file; `server` and `via` accept the
-// name of a server preset. `driver` also accepts the name of a driver or a command, which
+// name of a server preset. A log given to `load.trace` replaces `load.rate` and
+// `load.arrivals`, and is read. `driver` also accepts the name of a driver or a command, which
 // then is the client; `driver.X` is short for `driver.settings.X`.
 //
 // On an error, which begins with `--set path=value`, p is unchanged. Set does not
 // validate.
 func Set(p *Profile, path, value string) error {
 	d := newDecoder(Default())
+	before, times := p.Load.Trace, p.Load.Times
 	d.set(p, path, value)
 	p.Warnings = append(p.Warnings, d.warnings()...)
+	if p.Load.Trace != before {
+		if p.Load.Times = nil; p.Load.Trace.Set() && len(d.Errs) == 0 {
+			if err := p.readTrace(); err != nil {
+				p.Load.Trace, p.Load.Times = before, times
+				d.Complain("load.trace", nil, "%v", err)
+			}
+		}
+	}
 	return WithoutSecrets(d.Errs.Err(), path+"="+value)
 }
 
@@ -95,6 +106,9 @@ func (d *decoder) set(p *Profile, path, value string) {
 	}
 	if path == "pool" && strictyaml.IsNullText(value) {
 		changed.Preset = ""
+	}
+	if (path == "load.trace" || path == "load.trace.file") && changed.Load.Trace.Set() {
+		changed.Load.Rate, changed.Load.Arrivals = 0, generator.Arrivals{}
 	}
 	d.label(changed)
 	if len(d.Errs) == before {

@@ -56,6 +56,37 @@ type Arrivals struct {
 	Distance *float64 `json:"distance,omitempty"` // the Kolmogorov-Smirnov statistic D, 0 to 1
 	P        *float64 `json:"p,omitempty"`        // the probability of such a large distance by chance
 	OffP99   *float64 `json:"off_p99,omitempty"`  // with equal gaps: 99th percentile of the difference from the planned gap, seconds
+	Trace    *Trace   `json:"trace,omitempty"`    // of the law trace: what the log's arrivals are like
+}
+
+// Trace describes arrivals that were taken from a log, warm-up included.
+type Trace struct {
+	Requests   uint64  `json:"requests"`
+	Seconds    float64 `json:"seconds"`
+	Rate       float64 `json:"rate"`             // per second
+	Log        int     `json:"log_requests"`     // selected from the log; the run has the first of them
+	Begin      string  `json:"begin,omitempty"`  // the moment of the first, in the log's zone; empty: the log has no dates
+	Speed      float64 `json:"speed"`            // by which the times of the log were divided
+	Resolution float64 `json:"resolution"`       // of the log's stamps, in seconds
+	Spread     bool    `json:"spread,omitempty"` // the stamps are so coarse that requests were spread at random within each
+	// The index of dispersion of the counts in windows of that length: their variance over
+	// their mean, 1 for a Poisson process. It is left out if there are fewer than ten windows.
+	Dispersion10ms *float64 `json:"dispersion_10ms,omitempty"`
+	Dispersion1s   *float64 `json:"dispersion_1s,omitempty"`
+	Dispersion60s  *float64 `json:"dispersion_60s,omitempty"`
+	// A burst is two or more requests whose gaps are each at most a tenth of the mean gap:
+	// the mean number of requests in one, and the number and the length in seconds of the
+	// largest.
+	BurstMean    float64    `json:"burst_mean"`
+	BurstLongest uint64     `json:"burst_most"`
+	BurstSeconds float64    `json:"burst_seconds"`
+	Hours        []HourRate `json:"hours,omitempty"` // of the whole log
+}
+
+// HourRate is the rate in an hour of the day, 0 to 23, per second.
+type HourRate struct {
+	Hour int     `json:"hour"`
+	Rate float64 `json:"rate"`
 }
 
 // What caused an overload.

@@ -123,17 +123,17 @@ func TestAutopsyOfARealCapture(t *testing.T) {
 				}
 				defer c.Close()
 				conns = append(conns, c)
+				idleSince = append(idleSince, time.Now()) // not later than the response is sent
 				fmt.Fprint(c, "GET /first HTTP/1.1\r\nHost: a\r\n\r\n")
 				if _, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil {
 					t.Fatal(err)
 				}
-				idleSince = append(idleSince, time.Now())
 				if n < 5 { // the server takes the request and closes
 					fmt.Fprint(c, "GET /taken HTTP/1.1\r\nHost: a\r\n\r\n")
 					io.Copy(io.Discard, c)
 				}
 			}
-			longest := 0.0 // that a connection was idle, as the client's reads saw it
+			longest := 0.0 // that a connection can have been idle, by the client's clock
 			for n, c := range conns[5:] {
 				io.Copy(io.Discard, c)
 				longest = max(longest, time.Since(idleSince[5+n]).Seconds())

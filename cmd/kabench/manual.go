@@ -21,7 +21,7 @@ func newMan(s *cli.Streams) *cobra.Command {
 		Long: `Write a manual page for each command into DIR, which is made if it is not there. The date on
 the pages is today's, or that of SOURCE_DATE_EPOCH.`,
 		Example: "  kabench man ~/.local/share/man/man1 && man kabench-run",
-		Args:    usage.One("the directory to write into"),
+		Args:    usage.One("the directory to write into"), ValidArgsFunction: cli.CompleteDirs,
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := args[0]
 			if err := os.MkdirAll(dir, 0o755); err != nil {

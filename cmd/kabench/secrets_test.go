@@ -153,7 +153,7 @@ func leaksInFiles(t *testing.T, dir string) {
 			if data, err = io.ReadAll(z); err != nil {
 				return err
 			}
-			if !bytes.Contains(data, []byte("(blanked)")) {
+			if connections := strings.HasPrefix(filepath.Base(path), "connections."); !connections && !bytes.Contains(data, []byte("(blanked)")) {
 				t.Errorf("%s: no answer with a secret is in the record:\n%.300s", path, data)
 			}
 		}

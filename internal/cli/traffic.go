@@ -52,6 +52,7 @@ func (o *Traffic) Flags(c *cobra.Command, more ...Change) {
 	f.StringVar(&o.Targets, "targets", "", "vegeta target file that lists the requests to send")
 	f.StringVar(&o.Format, "format", "", "format of the --targets file: http (default) or json")
 	o.Changes = append([]Change{
+		{Flag: "arrivals-from", Path: "load.trace", Usage: "log whose requests are sent again at their own times, instead of --rate and --arrivals"},
 		{Flag: "rate", Path: "load.rate", Usage: "request rate, for example 400/s or 24000/m"},
 		{Flag: "arrivals", Path: "load.arrivals", Usage: "arrival process: constant, poisson, sine, ramp, burst or uniform"},
 		{Flag: "duration", Path: "load.duration", Usage: "how long to send requests after the warm-up, for example 30s"},
@@ -88,7 +89,7 @@ func (o *Traffic) Given(c *cobra.Command) {
 
 // FlagNames returns the flags that describe what to send.
 func (o *Traffic) FlagNames() []string {
-	return []string{"target", "targets", "format", "rate", "arrivals", "duration", "warm-up", "client", "cert", "key", "set"}
+	return []string{"target", "targets", "format", "arrivals-from", "rate", "arrivals", "duration", "warm-up", "client", "cert", "key", "set"}
 }
 
 // Load makes the profile that the command line describes.

@@ -14,6 +14,7 @@ import (
 const (
 	fileTargets = "targets" // target.file, as JSON lines with the bodies in them
 	fileCA      = "ca"      // target.tls.ca_file
+	fileTrace   = "trace"   // load.trace, as the times of the requests that are sent
 )
 
 // withFiles returns a profile as YAML with its secrets, and the files that it names.
@@ -31,13 +32,18 @@ func withFiles(p *profiles.Profile) (text string, files map[string][]byte, err e
 			return "", nil, fmt.Errorf("target.tls.ca_file: %w", err)
 		}
 	}
+	if p.Load.Trace.Set() {
+		if files[fileTrace], err = p.SentTrace(); err != nil {
+			return "", nil, err
+		}
+	}
 	yaml, err := profiles.Marshal(p)
 	size := len(yaml)
 	for _, data := range files {
 		size += len(data) * 4 / 3 // JSON has bytes in base64
 	}
 	if err == nil && size > mostMessage*9/10 {
-		err = fmt.Errorf("the profile and its files have %d kB, and agents can be sent %d kB: use fewer targets, or smaller bodies", size>>10, mostMessage*9/10>>10)
+		err = fmt.Errorf("the profile and its files have %d kB, and agents can be sent %d kB: use fewer targets, smaller bodies, or less of a log (load.duration)", size>>10, mostMessage*9/10>>10)
 	}
 	return string(yaml), files, err
 }
@@ -63,12 +69,18 @@ func usePaths(p *profiles.Profile, paths map[string]string) error {
 		field, name string
 		path        *string
 	}{{"target.file", fileTargets, &p.Target.File}, {"target.tls.ca_file", fileCA, &p.Target.TLS.CAFile},
-		{"target.tls.cert_file", "", &p.Target.TLS.CertFile}, {"target.tls.key_file", "", &p.Target.TLS.KeyFile}} {
+		{"target.tls.cert_file", "", &p.Target.TLS.CertFile}, {"target.tls.key_file", "", &p.Target.TLS.KeyFile}, {"load.trace", fileTrace, &p.Load.Trace.File}} {
 		path, came := paths[one.name]
 		if *one.path != "" && !came {
 			return fmt.Errorf("the profile names a file in %s, and the file did not come with it", one.field)
 		}
 		*one.path = path
 	}
-	return nil
+	if !p.Load.Trace.Set() {
+		return nil
+	}
+	known := p.Warnings // the controller's are about its own file
+	err := p.TakeTrace()
+	p.Warnings = known
+	return err
 }

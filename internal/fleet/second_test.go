@@ -196,6 +196,7 @@ func TestOrdersThatAnAgentRefuses(t *testing.T) {
 		{name: "an authority of the agent", change: func(p *profiles.Profile) { p.Target.TLS.CAFile = "/etc/passwd" }, want: "target.tls.ca_file, and the file did not come with it"},
 		{name: "a certificate of the agent", change: func(p *profiles.Profile) { p.Target.TLS.CertFile = "/etc/passwd" }, want: "target.tls.cert_file, and the file did not come with it"},
 		{name: "a key of the agent", change: func(p *profiles.Profile) { p.Target.TLS.KeyFile = "/etc/passwd" }, want: "target.tls.key_file, and the file did not come with it"},
+		{name: "a log of the agent", change: func(p *profiles.Profile) { p.Load.Trace.File = "/etc/passwd" }, want: "load.trace, and the file did not come with it"},
 		{name: "a program", change: program, want: "a broker without credentials"},
 		{name: "a program, by somebody known", change: program, agent: &Agent{Credentials: &broker.Credentials{}}},
 		{name: "a program, by a user of the broker", change: program, agent: &Agent{URL: "nats://me:secret@127.0.0.1:4222"}},

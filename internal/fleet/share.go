@@ -175,7 +175,7 @@ func (c *crew) prepare(o order) ack {
 	if o.Run == "" || CheckName(o.Run) != nil || o.Of < 1 || o.Index < 0 || o.Index >= o.Of {
 		return refuse("the order to prepare has no run, or no place in it")
 	}
-	p, err := profiles.Load("the controller's profile", []byte(o.Profile), nil)
+	p, err := profiles.LoadSent("the controller's profile", []byte(o.Profile))
 	if err != nil {
 		return refuse("the profile cannot be read: %v", err)
 	}

@@ -41,6 +41,9 @@ func (r *Result) Document(p *profiles.Profile, version string) (*results.Run, er
 		run.Idle.AtPeerClose = &closes
 		run.Idle.Longest = max(run.Idle.AtLease.Max, closes.Max)
 	}
+	if traced := r.traced(); traced != nil {
+		run.Instrument.Arrivals = results.Arrivals{Law: "trace", Verdict: results.ArrivalsNotTested, Why: "no request was sent", Trace: traced}
+	}
 	run.Forecast = r.simulation(p)
 	return run, nil
 }
@@ -68,6 +71,9 @@ func (r *Result) connections(run *results.Run, all *counter) {
 
 func (r *Result) simulation(p *profiles.Profile) *results.Simulation {
 	s := &results.Simulation{Seconds: r.For.Seconds(), Seed: r.Seed, Spans: len(r.spans), Whole: r.Whole, Figures: r.figures(), LeftOut: LeftOut(p)}
+	if text := r.filled(); text != "" {
+		s.LeftOut = append([]string{text}, s.LeftOut...)
+	}
 	s.Races = r.races()
 	s.First = r.first(s.Figures, s.Races)
 	return s

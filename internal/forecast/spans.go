@@ -15,6 +15,8 @@ type span struct {
 	warmUp time.Duration
 	counts time.Duration
 	own    bool // it has the profile's own warm-up
+	// arrivals, if set, are taken from a log.
+	arrivals generator.Schedule
 }
 
 const (
@@ -30,6 +32,9 @@ const (
 // profile's run does. A long one is played in spans that begin with a warm pool: twice as
 // long as anything that the pool or the server remembers.
 func (f *facts) spansOf(o *Options) []span {
+	if f.load.Times != nil {
+		return f.traceSpans(o)
+	}
 	if o.For <= shortRun || !f.divisible() {
 		requests := f.load.MeanRate() * o.For.Seconds()
 		n := 1
@@ -82,9 +87,14 @@ func (f *facts) memory() time.Duration {
 func (f *facts) play(s span) (*counter, error) {
 	load := f.load
 	load.Seed, load.WarmUp, load.Duration = s.seed, s.warmUp, s.counts
-	schedule, err := load.Schedule()
-	if err != nil {
-		return nil, err
+	schedule := s.arrivals
+	if schedule != nil {
+		schedule = load.Bound(schedule)
+	} else {
+		var err error
+		if schedule, err = load.Schedule(); err != nil {
+			return nil, err
+		}
 	}
 	n := newCounter(f.status)
 	w := newWorld(f, s.seed, n)

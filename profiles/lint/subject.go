@@ -149,7 +149,7 @@ func (s *subject) shards() int { return max(s.pool.Shards, 1) }
 func (s *subject) loaded() bool { return s.rate() > 0 && !math.IsInf(s.rate(), 0) }
 
 func (s *subject) rate() float64 {
-	if l := s.profile.Load; l.Rate > 0 || l.Arrivals.Process == generator.Uniform && l.Arrivals.GapMin > 0 {
+	if l := s.profile.Load; l.Rate > 0 || l.Times != nil || l.Arrivals.Process == generator.Uniform && l.Arrivals.GapMin > 0 {
 		return l.MeanRate()
 	}
 	return 0
@@ -158,6 +158,9 @@ func (s *subject) rate() float64 {
 // peak is the highest rate that the arrival process plans; random peaks do not count.
 func (s *subject) peak() float64 {
 	l := s.profile.Load
+	if l.Times != nil {
+		return s.rate() // what is above the mean in a log is chance
+	}
 	switch l.Arrivals.Process {
 	case generator.Ramp:
 		return float64(max(l.Rate, l.Arrivals.To))

@@ -122,7 +122,7 @@ func (m *maker) special(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{oneOf(wordsOf(reflect.TypeFor[generator.Process]())), m.section(t)}}
 	case reflect.TypeFor[limit.Limit]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{oneOf(wordsOf(reflect.TypeFor[limit.Algorithm]())), m.section(t)}}
-	case reflect.TypeFor[profiles.Limit]():
+	case reflect.TypeFor[generator.Trace](), reflect.TypeFor[profiles.Limit]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{anyText(), m.section(t)}}
 	case reflect.TypeFor[pool.Expiry](), reflect.TypeFor[pool.After]():
 		words := oneOf(setWords(t))

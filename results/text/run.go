@@ -141,12 +141,44 @@ func renderInstrument(w io.Writer, run *results.Run) {
 		fmt.Fprintln(w)
 	}
 	switch a := run.Instrument.Arrivals; {
+	case a.Trace != nil:
+		fmt.Fprintf(w, "Arrivals\t%s\n", fromLog(*a.Trace))
 	case a.Law == "" || a.Verdict == results.ArrivalsNotTested:
 	case a.Distance != nil:
 		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (D %.3f, p %.2g, %d values)\n", a.Law, fits(a), *a.Distance, *a.P, a.Count)
 	case a.OffP99 != nil:
 		fmt.Fprintf(w, "Arrivals\t%s, as asked for: %s (gaps off by %s at p99, %d values)\n", a.Law, yesNo(a.Verdict == results.ArrivalsFit), results.FormatSeconds(*a.OffP99), a.Count)
 	}
+}
+
+// fromLog says what arrivals that were taken from a log are like.
+func fromLog(t results.Trace) string {
+	text := "from a log: " + results.FormatCount(t.Requests, "request") + " in " + results.FormatSeconds(t.Seconds)
+	if uint64(t.Log) > t.Requests {
+		text += fmt.Sprintf(" of its %d", t.Log)
+	}
+	if t.Speed != 1 {
+		text += fmt.Sprintf(", at %s times its speed", results.FormatThree(t.Speed))
+	}
+	if t.Spread {
+		text += "; its times are whole seconds, so requests are spread at random within each"
+	}
+	var parts []string
+	for _, d := range []struct {
+		of    string
+		index *float64
+	}{{"10 ms", t.Dispersion10ms}, {"1 s", t.Dispersion1s}, {"60 s", t.Dispersion60s}} {
+		if d.index != nil {
+			parts = append(parts, results.FormatThree(*d.index)+" at "+d.of)
+		}
+	}
+	if len(parts) > 0 {
+		text += "; index of dispersion " + strings.Join(parts, ", ") + " (1: Poisson)"
+	}
+	if t.BurstLongest > 1 {
+		text += fmt.Sprintf("; bursts of %s requests, at most %d in %s", results.FormatThree(t.BurstMean), t.BurstLongest, results.FormatSeconds(t.BurstSeconds))
+	}
+	return text
 }
 
 // likely is the least probability with which a distance is taken for chance.
