@@ -79,7 +79,7 @@ var defaults = map[Algorithm]Limit{
 	Gradient2: {Initial: 20, Min: 20, Max: 200, Smoothing: 0.2, Queue: 4, Tolerance: 1.5, LongWindow: 600},
 }
 
-// Resolved is l with the defaults of its algorithm in place of what is 0. Where a bound
+// Resolved is l with each parameter of 0 set to the default of its algorithm. Where a bound
 // that was given contradicts a default, the default gives way.
 func (l Limit) Resolved() Limit {
 	d := defaults[l.Algorithm]

@@ -56,9 +56,6 @@ func (l Limit) Begin(seed uint64) State {
 // Now is the limit: at least 1.
 func (s State) Now() int { return int(s.limit) }
 
-// Gradient is by what gradient2 has multiplied the limit last, 0.5 to 1; 0: it has not yet.
-func (s State) Gradient() float64 { return s.gradient }
-
 // Next is the state after a sample. l must be valid, Resolved and adaptive.
 func (l Limit) Next(s State, x Sample) State {
 	x.RTT = max(x.RTT, 1)
@@ -147,7 +144,7 @@ func (l Limit) vegas(s State, x Sample) State {
 	return s
 }
 
-// gradient2 compares x with the average of what came before. Failures do not count.
+// gradient2 compares x with the average of earlier samples. Failures do not count.
 func (l Limit) gradient2(s State, x Sample) State {
 	rtt := float64(x.RTT)
 	if s.warm < warmUp {
