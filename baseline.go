@@ -193,7 +193,8 @@ func (d difference) otherPool() bool {
 }
 
 // otherQuestion reports whether a run that differs in this asked another question: it had
-// another load, or sent other requests. The target may have moved to another host.
+// another load, sent other requests, or had another network or server of kabench's own. The
+// target may have moved to another host.
 func (d difference) otherQuestion() bool {
 	switch other, _ := classify([]difference{d}); {
 	case len(other) > 0:
@@ -201,7 +202,9 @@ func (d difference) otherQuestion() bool {
 	case d.path == "target.url":
 		return pathOf(d.before) != pathOf(d.now)
 	}
-	return slices.Contains([]string{"target.method", "target.body", "target.body_size", "target.file", "target.pipeline"}, d.path)
+	return slices.ContainsFunc([]string{
+		"network", "target.method", "target.body", "target.body_size", "target.file", "target.pipeline", "target.lab", "target.link", "target.proxies",
+	}, func(within string) bool { return d.path == within || strings.HasPrefix(d.path, within+".") })
 }
 
 // pathOf returns what follows the host in a URL that is quoted as JSON.

@@ -46,7 +46,7 @@ target:
 	// Output:
 	// mine.yaml:4:12: load.timeout: 10 has no unit; write "10s" or "10ms"
 	// mine.yaml:6:3: pool.idle_timout: unknown key; did you mean idle_timeout?
-	// mine.yaml:8:3: target.url: not a URL: first path segment in URL cannot contain colon
+	// mine.yaml:8:3: target.url: a URL must begin with http:// or https://
 }
 
 // A remedy is a change that clears an incident. With applies it.

@@ -304,7 +304,7 @@ func TestLoadSetsAlone(t *testing.T) {
 	}
 	_, err = Load("", nil, []string{"target.url=127.0.0.1:1"})
 	want := "load.rate: none is given; set it, for example to 100/s\n" +
-		"--set target.url=127.0.0.1:1: not a URL: first path segment in URL cannot contain colon"
+		"--set target.url=127.0.0.1:1: a URL must begin with http:// or https://"
 	if err == nil || err.Error() != want {
 		t.Errorf("error\n%v\nwant\n%s", err, want)
 	}

@@ -19,7 +19,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"text/template"
 
+	"github.com/goccy/go-yaml"
 	"github.com/rhysd/actionlint"
 
 	"github.com/kabench/kabench/internal/lab"
@@ -326,6 +328,7 @@ func TestActionInputs(t *testing.T) {
 	for want, inputs := range map[string]map[string]string{
 		"::error title=kabench::command: want run, compare or reproduce, not \"rm\"":        {"command": "rm"},
 		"::error title=kabench::arguments: a quote is not closed: --target 'http":           {"arguments": "--target 'http"},
+		"a quote is not closed: '100%25%0A::warning::x":                                     {"arguments": "'100%\n::warning::x"},
 		"::error title=kabench::baseline: only the command run compares with a baseline":    {"command": "compare", "baseline": "latest:5"},
 		"::error title=kabench::store: . exists already":                                    {"baseline": "latest:5", "store": ".", "store-branch": "x"},
 		"::error title=kabench::store-branch: the job has no repository":                    {"baseline": "latest:5", "store-branch": "x"},
@@ -346,6 +349,58 @@ func bashed(r *runner, step string) (string, int) {
 	c := exec.Command(filepath.Join(r.root(), ".ci", "action"), step)
 	text, _ := c.CombinedOutput() // the exit code says it
 	return string(text), c.ProcessState.ExitCode()
+}
+
+// The action looks for the archive and the checksums by the names that a release gives them.
+func TestActionKnowsTheNamesOfReleases(t *testing.T) {
+	text, err := os.ReadFile("../../.goreleaser.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var release struct {
+		ProjectName string `yaml:"project_name"`
+		Builds      []struct{ Binary string }
+		Archives    []struct {
+			Formats      []string
+			NameTemplate string `yaml:"name_template"`
+			Wrapped      any    `yaml:"wrap_in_directory"`
+		}
+		Checksum struct {
+			NameTemplate string `yaml:"name_template"`
+			Algorithm    string
+		}
+		Release struct{ GitHub struct{ Owner, Name string } }
+	}
+	if err := yaml.Unmarshal(text, &release); err != nil {
+		t.Fatal(err)
+	}
+	if len(release.Archives) != 1 || len(release.Builds) != 1 {
+		t.Fatalf("%+v", release)
+	}
+	archive := release.Archives[0]
+	name, err := template.New("").Parse(archive.NameTemplate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := name.Execute(&b, map[string]string{"Version": "${VERSION#v}", "Os": "${system}", "Arch": "$machine"}); err != nil {
+		t.Fatal(err)
+	}
+	script, err := os.ReadFile("../../.ci/action")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"archive=" + b.String() + "." + strings.Join(archive.Formats, ",") + "\n", "$from/" + release.Checksum.NameTemplate + "\"", "-C \"$DIRECTORY\" " + release.ProjectName + "\n",
+		"/" + release.Release.GitHub.Owner + "/" + release.Release.GitHub.Name + "/releases/download/$VERSION", "shasum -a " + strings.TrimPrefix(release.Checksum.Algorithm, "sha"),
+	} {
+		if !strings.Contains(string(script), want) {
+			t.Errorf(".ci/action has no %q", want)
+		}
+	}
+	if release.Builds[0].Binary != "" || archive.Wrapped != nil {
+		t.Error("the binary has another name or place in the archive than the action expects")
+	}
 }
 
 // A version comes from its release, if there is one for the system, or is built; a cached one

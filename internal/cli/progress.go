@@ -5,10 +5,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/kabench/kabench"
 	"github.com/kabench/kabench/collectors"
+	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/terminal"
 	"github.com/kabench/kabench/results"
@@ -25,6 +27,8 @@ type Progress struct {
 	last   time.Duration // when the last plain line was written
 	Silent bool
 	runs   runs
+
+	preparing atomic.Bool // since Prepare, until Show or End
 
 	prepared string    // the last plain line of Prepare, up to its first number
 	at       time.Time // when it was written
@@ -82,12 +86,14 @@ func (p *Progress) BeginRun(step, steps int, title string) {
 
 // Show draws now. It is the function for kabench.Options.Progress.
 func (p *Progress) Show(now kabench.Progress) {
+	p.preparing.Store(false)
 	p.Draw(now.Elapsed, progressLines(p.Title, now, p.runs), plainProgress(p.Title, now, p.runs))
 }
 
 // Prepare shows what goes on before the first request. It is the function for
 // kabench.Options.Preparing.
 func (p *Progress) Prepare(what string) {
+	p.preparing.Store(true)
 	kind := what
 	if i := strings.IndexAny(what, "0123456789"); i >= 0 {
 		kind = what[:i]
@@ -122,7 +128,19 @@ func (p *Progress) Draw(elapsed time.Duration, lines []string, plain string) {
 }
 
 // End clears the lines.
-func (p *Progress) End() { p.screen.Draw(nil) }
+func (p *Progress) End() {
+	p.preparing.Store(false)
+	p.screen.Draw(nil)
+}
+
+// WaitsFor is what a command that is stopped now waits for. It is for interrupt.CatchWaiting, and
+// may be called from any goroutine.
+func (p *Progress) WaitsFor() string {
+	if p.preparing.Load() {
+		return "the preparation"
+	}
+	return interrupt.InFlight
+}
 
 // elapsed returns for example "12 s of 35 s, 23 s left" or, if more runs follow, "12 s of 35 s,
 // all runs in 3 min".

@@ -128,3 +128,23 @@ run 1 of 2: 20 s of 35 s, 15 s left · 398/s of 400/s started · ok 4798, failed
 		t.Errorf("with --json there is progress: %s", b.String())
 	}
 }
+
+// A signal before the first request says that the preparation is waited for.
+func TestWaitsFor(t *testing.T) {
+	p := NewProgress(&Streams{Err: &strings.Builder{}})
+	if got := p.WaitsFor(); got != "requests in flight" {
+		t.Error(got)
+	}
+	p.Prepare("building the driver")
+	if got := p.WaitsFor(); got != "the preparation" {
+		t.Error(got)
+	}
+	p.Show(kabench.Progress{Elapsed: time.Second})
+	if got := p.WaitsFor(); got != "requests in flight" {
+		t.Error(got)
+	}
+	p.Prepare("building the driver")
+	if p.End(); p.WaitsFor() != "requests in flight" {
+		t.Error("the preparation does not end")
+	}
+}

@@ -20,9 +20,9 @@ func (o *Meeting) TakeUp(c *cobra.Command, s *Streams, dir string) error {
 	if o.Credentials == "" {
 		o.Credentials = begun.CredentialsPath()
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
-	defer restore()
 	progress := NewProgress(s)
+	ctx, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, progress.WaitsFor)
+	defer restore()
 	config, err := o.Config(s, progress)
 	if err != nil {
 		return err

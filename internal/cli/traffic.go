@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/secrets"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
@@ -110,6 +112,8 @@ func (o *Traffic) Check() error {
 	switch {
 	case o.Profile == "" && o.Target == "" && o.Targets == "" && len(o.sets) == 0:
 		return usage.Errorf(o.Command, "there is no target: name a profile ('kabench profiles' lists some), or give --target URL --rate 300/s")
+	case strings.HasPrefix(o.Profile, "http://") || strings.HasPrefix(o.Profile, "https://"):
+		return usage.Errorf(o.Command, "%s is a URL, not a profile; write --target %s", layout.OneLine(secrets.RedactURL(o.Profile)), layout.OneLine(secrets.RedactURL(o.Profile)))
 	case o.Target != "" && o.Targets != "":
 		return usage.Errorf(o.Command, "--target and --targets contradict each other; give one (a target file has its own URLs)")
 	case o.change("driver") != "" && o.change("client") != "" && o.change("client") != profiles.ClientExternal:

@@ -129,6 +129,8 @@ func Outcome(all []Tried, rest []Try) string {
 			parts = append(parts, t.Incident+" was not tried, because too few failures are expected.")
 		case t.Reproduction.Reproduced:
 			parts = append(parts, t.Incident+" was reproduced, and its remedy cleared it.")
+		case happened(t.Reproduction.IncidentRun):
+			parts = append(parts, t.Incident+" was reproduced; that its remedy clears it was not shown, because "+unproven(t.Reproduction)+".")
 		default:
 			parts = append(parts, t.Incident+" was not reproduced.")
 		}
@@ -137,6 +139,23 @@ func Outcome(all []Tried, rest []Try) string {
 		parts = append(parts, t.Incident+" was not tried any more.")
 	}
 	return strings.Join(parts, " ")
+}
+
+// happened reports whether a run is valid and met what the incident expects.
+func happened(run *results.Run) bool { return run != nil && run.Valid && len(run.Unmet()) == 0 }
+
+// unproven says why the remedies of an incident that was shown prove nothing.
+func unproven(rep *results.Reproduction) string {
+	for _, r := range rep.RemedyRuns {
+		switch {
+		case r.Run == nil:
+		case !r.Run.Valid:
+			return "its run was invalid (a lower load.rate or a quieter machine helps)"
+		case len(r.Run.Unmet()) > 0:
+			return "its run did not meet what is expected of it"
+		}
+	}
+	return "not every run was made"
 }
 
 // Verdict says in a few sentences, each a line or more, what the diagnosis came to.

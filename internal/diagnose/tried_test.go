@@ -71,6 +71,21 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// If only the remedy's run is invalid, the incident was still reproduced.
+func TestOutcomeWithAnInvalidRemedy(t *testing.T) {
+	incident, remedy := run(48, 5000, 20), run(0, 5000, 70)
+	incident.Valid = true
+	rep := &results.Reproduction{IncidentRun: incident, RemedyRuns: []results.RemedyRun{{Run: remedy}}}
+	want := "b was reproduced; that its remedy clears it was not shown, because its run was invalid (a lower load.rate or a quieter machine helps)."
+	if got := diagnose.Outcome([]diagnose.Tried{tried("b", good, rep)}, nil); got != want {
+		t.Errorf("%q", got)
+	}
+	incident.Valid = false
+	if got := diagnose.Outcome([]diagnose.Tried{tried("b", good, rep)}, nil); got != "b was not reproduced." {
+		t.Errorf("%q", got)
+	}
+}
+
 func run(failed, started, opened uint64) *results.Run {
 	return &results.Run{Counts: results.Counts{Failed: failed, Started: started}, Connections: results.Connections{Opened: opened}}
 }

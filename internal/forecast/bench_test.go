@@ -17,7 +17,7 @@ func BenchmarkRequest(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			f := factsFor(b, poisson, sets...)
 			b.ReportAllocs()
-			if _, err := f.play(span{seed: 1, counts: time.Duration(float64(b.N) / 400 * 1e9)}); err != nil {
+			if _, err := f.play(span{seed: 1, counts: time.Duration(float64(b.N) / 400 * 1e9)}, nil); err != nil {
 				b.Fatal(err)
 			}
 		})

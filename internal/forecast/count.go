@@ -10,7 +10,8 @@ import (
 
 // counter counts what happens in the part of a span that counts.
 type counter struct {
-	on     bool // what happens now counts
+	on     bool // what happens to connections now counts
+	racing bool // races are integrated
 	tally  results.Tally
 	status int
 
@@ -76,11 +77,16 @@ func classOf(d time.Duration) uint16 {
 	return uint16(shift<<7) + uint16(v>>shift)
 }
 
-// begin starts the counting.
-func (n *counter) begin(w *world) {
-	n.on, n.begun = true, w.now
+// begin starts the counting; of a run of its own, only that of requests.
+func (n *counter) begin(w *world, own bool) {
+	n.racing, n.begun = true, w.now
+	if own {
+		n.before.races = w.exposure.sum
+		return
+	}
+	n.on = true
 	n.before = n.totals(w)
-	w.ports.oursPeak, w.ports.theirsPeak, w.ports.usedPeak, w.ports.openPeak = 0, 0, 0, 0
+	w.ports.fromNow(w.now)
 }
 
 func (n *counter) totals(w *world) totals {
@@ -117,12 +123,22 @@ func (n *counter) stop(w *world) {
 	n.ours, n.theirs, n.used, n.openPeak = p.oursPeak, p.theirsPeak, p.usedPeak, p.openPeak
 }
 
+// shutDown closes the connections that are left.
+func (n *counter) shutDown() {
+	left := n.connections
+	for _, count := range n.evicted {
+		left -= count
+	}
+	n.evicted[pool.Shutdown] += left
+	n.byUs += left
+}
+
 // end completes the tally, when all requests are over.
 func (n *counter) end() {
-	for key, c := range n.usual {
+	for _, c := range n.usual {
 		n.tally.AddTimes(n.exchange(c), c.n)
-		delete(n.usual, key)
 	}
+	n.usual, n.at = nil, nil // a long forecast has many counters
 }
 
 // exchange stands for those of a class.
@@ -139,10 +155,8 @@ func (n *counter) exchange(c *class) *results.Exchange {
 }
 
 func (n *counter) done(e *results.Exchange, at time.Duration) {
-	e.WroteHeaders, e.Wrote = e.Leased, e.Leased
-	if e.Connected != results.Never {
-		e.WroteHeaders, e.Wrote = e.Connected, e.Connected
-	}
+	e.WroteHeaders = max(e.Leased, e.Connected, e.Secured)
+	e.Wrote = e.WroteHeaders
 	e.FirstByte, e.GotHeaders, e.Done = at, at, at
 	e.Phase, e.Status = results.PhaseDone, n.status
 }
@@ -150,7 +164,7 @@ func (n *counter) done(e *results.Exchange, at time.Duration) {
 // ok counts an exchange that is over.
 func (n *counter) ok(w *world, x *request, reused bool) {
 	if !reused || x.tries > 0 || x.warmUp {
-		e := n.whole(x, reused)
+		e := n.whole(w, x, reused)
 		n.done(e, w.now)
 		n.tally.Add(e)
 		return
@@ -176,10 +190,10 @@ func (n *counter) ok(w *world, x *request, reused bool) {
 }
 
 // whole is the record of a request whose last attempt is on a connection, or had none.
-func (n *counter) whole(x *request, reused bool) *results.Exchange {
+func (n *counter) whole(w *world, x *request, reused bool) *results.Exchange {
 	var e results.Exchange
 	e.Reset(0, x.due)
-	e.WarmUp, e.Start, e.Buffered, e.Attempts, e.Tries = x.warmUp, x.start, x.buffered, x.attempts, x.failed
+	e.WarmUp, e.Start, e.Buffered, e.Attempts, e.Tries, e.Twice = x.warmUp, x.start, x.buffered, x.attempts, x.failed, x.twice
 	if x.conn == nil {
 		e.Leased = x.granted
 		return &e
@@ -189,18 +203,27 @@ func (n *counter) whole(x *request, reused bool) *results.Exchange {
 		e.Use, e.Idle = 2, x.idle
 	} else if x.granted != results.Never {
 		e.Leased, e.Connected = x.granted, x.leased
+		if w.tls {
+			e.Connected, e.Secured = x.granted+w.connect, x.leased
+		}
 	}
 	return &e
 }
 
 // failed counts a request that has failed for good.
 func (n *counter) failed(w *world, x *request, phase results.Phase, cause results.Cause, reused bool) {
-	e := n.whole(x, reused)
+	e := n.whole(w, x, reused)
+	if phase == results.PhaseTLS {
+		e.Connected = x.granted + w.connect
+	}
 	if phase > results.PhaseWriteBody {
 		e.WroteHeaders, e.Wrote = x.leased, x.leased
 	}
 	if phase > results.PhaseBeforeResponse {
 		e.FirstByte = w.now
+	}
+	if phase == results.PhaseDuringResponse {
+		e.GotHeaders, e.Status = w.now, n.status
 	}
 	e.Phase, e.Cause, e.Done = phase, cause, w.now
 	n.tally.Add(e)

@@ -24,7 +24,7 @@ func (w *world) arrive(due time.Duration, warmUp bool) {
 	}
 	x.due, x.warmUp, x.tries, x.fresh, x.attempts, x.buffered = due, warmUp, 0, 0, 0, 0
 	x.failed = nil
-	x.Fresh = false
+	x.Fresh, x.sent, x.twice = false, false, false
 	if !free {
 		w.buffer = append(w.buffer, x)
 	} else {
@@ -88,7 +88,7 @@ func (w *world) carryOut(s *shard, d pool.Decision) {
 	case pool.DoProbe:
 		found := pool.Keep
 		if c := d.Conn.Data.(*connection); w.seesEnd(c) {
-			found = pool.PeerClosed
+			found = c.how()
 		}
 		w.decided(s, s.core.Probed(w.now, d.Conn, d.Request, found))
 	case pool.DoDial:
@@ -103,6 +103,14 @@ func (w *world) carryOut(s *shard, d pool.Decision) {
 // seesEnd reports whether the server's FIN has reached the client.
 func (w *world) seesEnd(c *connection) bool { return c.closes != never && c.closes+w.oneWay <= w.now }
 
+// how is how a client finds that the server has closed c.
+func (c *connection) how() pool.Reason {
+	if c.rst {
+		return pool.Reset
+	}
+	return pool.PeerClosed
+}
+
 // refused ends a request that got no connection.
 func (w *world) refused(x *request, why pool.Refusal) {
 	switch why {
@@ -113,11 +121,11 @@ func (w *world) refused(x *request, why pool.Refusal) {
 	case pool.Closed:
 		w.fail(x, results.PhaseAcquire, results.CauseClosed, 0, false)
 	default:
-		cause := results.CauseTimeout
-		if x.dial != nil && x.dial.cause != results.CauseNone {
-			cause = x.dial.cause
+		phase := results.PhaseConnect
+		if x.dial != nil && w.tls && w.now-x.dial.begun >= w.connect {
+			phase = results.PhaseTLS
 		}
-		w.fail(x, results.PhaseConnect, cause, 0, false)
+		w.fail(x, phase, w.failed, 0, false)
 	}
 }
 
@@ -144,12 +152,13 @@ func (w *world) dialed(d *dialing) {
 		if d.cause != results.CausePortExhausted {
 			w.ports.give()
 		}
+		w.failed = d.cause
 		w.decided(d.shard, d.shard.core.DialFailed(w.now, d.dial))
 		return
 	}
 	w.count.opened++
 	w.server.opened++
-	c := &connection{shard: d.shard, id: w.server.opened, closes: never}
+	c := &connection{dialed: d, shard: d.shard, id: w.server.opened, closes: never, watchAt: never}
 	entry, decisions := d.shard.core.Dialed(w.now, d.dial, c)
 	c.entry = entry
 	w.server.accepted(w, c)
@@ -163,10 +172,17 @@ func (w *world) lease(x *request, c *connection) {
 	if c.inWindow {
 		w.exposure.left(c)
 	}
+	if c.dialed != x.dial {
+		x.granted = results.Never // another connection came first
+	}
 	x.conn, x.leased, x.idle = c, w.now, c.entry.IdleFor
 	x.turn++
 	x.attempts++
 	w.server.receive(w, x, c)
+	if c.end.after != pool.AfterUnsent {
+		x.twice = x.twice || x.sent && !w.idempotent
+		x.sent = true
+	}
 }
 
 // deadline is when the client gives up on a response.
@@ -205,7 +221,7 @@ func (w *world) cut(e event) {
 	if e.x.turn != e.turn {
 		return
 	}
-	e.c.lost = true
+	e.c.lost = e.c.end.idle && w.script.AfterFIN == 0
 	w.count.metClose(e.x, e.c)
 	w.broken(e.x, e.c.end)
 }
@@ -299,7 +315,7 @@ func (w *world) noticed(e event) {
 		return // a probe finds out, when the connection is next to be leased
 	}
 	w.count.closedIdle(w.now - c.finish - w.oneWay)
-	w.decided(c.shard, c.shard.core.Died(w.now, c.entry, pool.PeerClosed))
+	w.decided(c.shard, c.shard.core.Died(w.now, c.entry, c.how()))
 }
 
 // closed notes who closed a connection first, and who keeps the TIME_WAIT socket.

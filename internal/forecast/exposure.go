@@ -28,33 +28,50 @@ func (e *exposure) begin(w *world) {
 // Its window begins where a request that leaves then arrives after the close, and ends when
 // the client has noticed.
 //
-// A connection has one event planned at most. If it was used in the meantime, the event
-// comes too early and is planned again: that is rarer than planning one for each use.
+// A connection mostly has one event planned. If it was used in the meantime, the event comes
+// too early and is planned again: that is rarer than planning one for each use. Where the
+// server's time is random, the next close may come before the one that was planned for.
 func (e *exposure) watch(w *world, c *connection) {
-	if c.watched || c.closes == never || w.policy.Liveness == pool.None {
+	if c.closes == never || w.policy.Liveness == pool.None {
 		return
 	}
-	c.watched = true
-	w.plan(ofWindows, event{at: e.opens(w, c), kind: window, c: c})
+	if at := e.opens(w, c); at < c.watchAt {
+		c.watchAt = at
+		w.plan(ofWindows, event{at: at, kind: window, c: c})
+	}
 }
 
+// looks reports whether the pool probes connections for the requests of this load.
+func (f *facts) looks() bool { return !(f.policy.ProbeUnsafeOnly && f.safe) }
+
+// released is when the pool got c back, which is idle.
+func (c *connection) released(w *world) time.Duration { return c.finish + w.oneWay }
+
 // opens is when the window of c begins.
-func (e *exposure) opens(w *world, c *connection) time.Duration { return c.closes - w.oneWay }
+func (e *exposure) opens(w *world, c *connection) time.Duration { return c.closes - c.blind - w.oneWay }
 
 func (e *exposure) opened(w *world, ev event) {
 	c := ev.c
-	c.watched = false
+	if ev.at != c.watchAt {
+		return // one that was planned later comes sooner
+	}
+	c.watchAt = never
 	if c.gone || c.busy || c.closes == never {
 		return // it is watched again when it is next idle
 	}
 	if at := e.opens(w, c); at > ev.at {
-		c.watched = true
+		c.watchAt = at
 		w.plan(ofWindows, event{at: at, kind: window, c: c})
 		return
 	}
 	seen := c.closes + w.oneWay
-	if w.policy.Liveness == pool.Events {
+	switch {
+	case w.policy.Liveness == pool.Events:
 		seen += handling
+	case !w.looks():
+		seen = never
+	default:
+		seen = max(seen, c.released(w)+w.policy.ProbeAfter)
 	}
 	if e.rate > 0 {
 		c.inWindow = true
@@ -62,7 +79,9 @@ func (e *exposure) opened(w *world, ev event) {
 	} else if w.policy.Liveness != pool.Events {
 		return
 	}
-	w.plan(ofNotices, event{at: seen, kind: noticed, c: c, turn: c.turn})
+	if seen != never {
+		w.plan(ofNotices, event{at: seen, kind: noticed, c: c, turn: c.turn})
+	}
 }
 
 // left ends the window of c: it is leased, closed, or its end is noticed.
@@ -73,12 +92,12 @@ func (e *exposure) left(c *connection) {
 
 // pass adds the time from now on.
 func (e *exposure) pass(w *world, to time.Duration) {
-	if !w.count.on || to <= w.now {
+	if !w.count.racing || to <= w.now || w.flying >= w.load.MaxInFlight {
 		return
 	}
 	for next := range w.pools[0].core.Candidates(w.now, 0) {
 		c := next.Data.(*connection)
-		if w.policy.Liveness == pool.Probe && w.seesEnd(c) {
+		if w.policy.Liveness == pool.Probe && w.looks() && w.seesEnd(c) && w.now >= c.released(w)+w.policy.ProbeAfter {
 			continue // the probe finds out, and the next one is tried
 		}
 		if c.inWindow {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +14,6 @@ import (
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
-	"github.com/kabench/kabench/results"
 )
 
 const (
@@ -33,12 +33,20 @@ type facts struct {
 	hasBody    bool
 	hasKey     bool // an Idempotency-Key
 	safe       bool
+	idempotent bool
 	oneWay     time.Duration
-	handshake  time.Duration
+	connect    time.Duration // of a connection, without TLS
+	handshake  time.Duration // with TLS
+	tls        bool
+	last       bool                           // each request says that it is its connection's last
+	asks       bool                           // each request asks for keep-alive
 	answer     func(*rand.Rand) time.Duration // from request to response, at the server
 	idle       func(*rand.Rand) time.Duration // from response to close, at the server; nil: it never closes
 	hint       time.Duration                  // that responses announce; pool.NoHint: none
-	idleEnd    ending                         // what a request meets that comes after the server's close
+	resets     bool                           // the server closes idle connections with a RST
+	blind      time.Duration                  // for how long before its timer the server does not read, so that the timer wins
+	idleMost   time.Duration                  // the longest that idle returns, or nearly so
+	faults     map[script.Fault]ending
 	status     int
 	named      bool          // the options name the server
 	poisson    bool          // arrivals do not depend on earlier ones
@@ -56,17 +64,27 @@ func factsOf(p *profiles.Profile, o *Options) (*facts, error) {
 		return nil, &Unsupported{missing}
 	}
 	f.hasBody = p.Target.Body != "" || p.Target.BodySize > 0
-	for name := range p.Target.Headers {
-		name = http.CanonicalHeaderKey(name)
-		f.hasKey = f.hasKey || name == "Idempotency-Key" || name == "X-Idempotency-Key"
+	for name, value := range p.Target.Headers {
+		switch http.CanonicalHeaderKey(name) {
+		case "Idempotency-Key", "X-Idempotency-Key":
+			f.hasKey = true
+		case "Connection":
+			f.last = f.last || hasToken(value, "close")
+			f.asks = f.asks || hasToken(value, "keep-alive")
+		}
 	}
-	f.safe = f.method == http.MethodGet // as in package dialers
+	f.safe, f.idempotent = f.method == http.MethodGet, pool.Idempotent(f.method) // as in package dialers
 	f.oneWay = max(p.RoundTrip()/2, ownWork)
 	if measured != nil && p.RoundTrip() == 0 && measured.RoundTrip > 0 {
 		f.oneWay = measured.RoundTrip / 2
 	}
-	f.handshake = 2 * f.oneWay
-	if p.TLS() || strings.HasPrefix(strings.ToLower(p.Target.URL), "https:") {
+	f.connect = 2 * f.oneWay
+	if p.Target.Link != nil {
+		f.connect = 2 * ownWork // the link accepts by itself: see lab.Link
+	}
+	f.handshake = f.connect
+	f.tls = p.TLS() || f.script.TLS || strings.HasPrefix(strings.ToLower(p.Target.URL), "https:")
+	if f.tls {
 		f.handshake += 2 * f.oneWay // TLS 1.3: one more round trip (RFC 8446, figure 1)
 	}
 	f.timing(measured)
@@ -76,11 +94,9 @@ func factsOf(p *profiles.Profile, o *Options) (*facts, error) {
 	if f.status = f.script.Status; f.status == 0 {
 		f.status = http.StatusOK
 	}
-	f.hint = announced(f.script)
-	f.idleEnd = ending{results.PhaseBeforeResponse, results.CauseFIN, pool.AfterEOF, true}
-	if f.script.Fault == script.ResetOnIdle {
-		f.idleEnd = ending{results.PhaseBeforeResponse, results.CauseRST, pool.AfterRST, true}
-	}
+	f.hint = announced(f.script, f.asks)
+	f.resets = f.script.Fault == script.ResetOnIdle
+	f.faults = f.endings()
 	f.poisson = f.load.Arrivals.Process == generator.Poisson
 	f.timers = f.policy.PendingTimeout > 0 || f.policy.Expiry&(pool.ExpireByTimer|pool.ExpireBySweep) != 0
 	f.portsOf(p, o)
@@ -119,9 +135,14 @@ func (f *facts) timing(m *profiles.Measured) {
 	if timeout == 0 && (cfg.Fault == script.CloseOnIdle || cfg.Fault == script.ResetOnIdle) {
 		timeout = 20 * time.Millisecond // as the lab's server does
 	}
+	f.idleMost = timeout + cfg.IdleLate.A + cfg.IdleLate.B
+	if v := cfg.TimerVsData; !f.named && (v == script.TimerFIN || v == script.TimerRST) {
+		f.blind = min(time.Millisecond, timeout/10) // as the lab's server; a real one reads until its timer
+	}
 	switch late := drawn(cfg.IdleLate); {
 	case m != nil && len(m.Idle) > 0:
 		f.idle = func(r *rand.Rand) time.Duration { return m.Idle[r.IntN(len(m.Idle))] }
+		f.idleMost = slices.Max(m.Idle)
 	case timeout > 0 && cfg.IdleLate == (script.Delay{}):
 		f.idle = func(*rand.Rand) time.Duration { return timeout }
 	case timeout > 0:
@@ -138,9 +159,9 @@ func drawn(d script.Delay) func(*rand.Rand) time.Duration {
 }
 
 // announced is the timeout in the hint of s.
-func announced(s script.Server) time.Duration {
-	if s.HintIfAsked {
-		return pool.NoHint // the requests do not ask
+func announced(s script.Server, asked bool) time.Duration {
+	if s.HintIfAsked && !asked {
+		return pool.NoHint
 	}
 	for part := range strings.SplitSeq(s.Hint, ",") {
 		if n, found := strings.CutPrefix(strings.TrimSpace(part), "timeout="); found {
@@ -150,6 +171,16 @@ func announced(s script.Server) time.Duration {
 		}
 	}
 	return pool.NoHint
+}
+
+// hasToken reports whether the value of a header is a list that has the token.
+func hasToken(value, token string) bool {
+	for part := range strings.SplitSeq(value, ",") {
+		if strings.EqualFold(strings.TrimSpace(part), token) {
+			return true
+		}
+	}
+	return false
 }
 
 // portsOf sets how many local ports there are, and when one can be used again.

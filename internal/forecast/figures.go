@@ -33,9 +33,13 @@ func (r *Result) figures() []results.SimulatedCount {
 			counts[i] = m[path]
 		}
 		f := results.SimulatedCount{Path: path}
-		if r.Whole {
+		switch {
+		case r.Whole && len(counts) == 1: // nothing shows how runs differ; independent events would do so
+			f.Mean = counts[0]
+			f.Low, f.High = poissonInterval(counts[0])
+		case r.Whole:
 			f.Mean, f.Low, f.High = ofRuns(counts)
-		} else {
+		default:
 			f.Mean, f.Low, f.High = r.perDay(counts)
 		}
 		list = append(list, f)
@@ -57,7 +61,7 @@ func (n *counter) figures() map[string]float64 {
 		"failures": float64(run.Counts.Failed), "connections.opened": float64(n.connections),
 		"connections.closed_by_us": float64(n.byUs), "connections.closed_by_peer": float64(n.byPeer),
 	}
-	for path, count := range map[string]uint64{"dropped": run.Counts.Dropped, "resends.count": run.Resends.Count} {
+	for path, count := range map[string]uint64{"counts.dropped": run.Counts.Dropped, "resends.count": run.Resends.Count} {
 		if count > 0 {
 			m[path] = float64(count)
 		}

@@ -13,8 +13,10 @@ import (
 
 // Options are what a forecast needs beside the profile.
 type Options struct {
-	For  time.Duration // how much traffic is played, without warm-ups; above 0
-	Seed uint64        // 0: the profile's, or 1 if that has none
+	// For is how much traffic is played, without warm-ups; 0: until the profile's load.count,
+	// or for its duration. With For, a count ends nothing.
+	For  time.Duration
+	Seed uint64 // 0: the profile's, or 1 if that has none
 	// Server, if set, answers instead of the profile's target: a preset, or a file that a
 	// probe or an autopsy wrote.
 	Server *profiles.ServerPreset
@@ -55,14 +57,14 @@ type Result struct {
 // Run plays p on virtual time, on all cores. The error is an *Unsupported, what is wrong with
 // the load, or ctx's.
 func Run(ctx context.Context, p *profiles.Profile, o Options) (*Result, error) {
-	if o.For <= 0 {
-		return nil, errors.New("nothing to forecast: the time is not above 0")
-	}
 	if o.Seed == 0 {
 		o.Seed = max(p.Load.Seed, 1)
 	}
 	f, err := factsOf(p, &o)
 	if err != nil {
+		return nil, err
+	}
+	if err := f.lasts(&o); err != nil {
 		return nil, err
 	}
 	list := f.spansOf(&o)
@@ -89,22 +91,32 @@ func Run(ctx context.Context, p *profiles.Profile, o Options) (*Result, error) {
 				if i >= len(list) || stop {
 					return
 				}
-				n, err := f.play(list[i])
+				played := 0.0
+				beat := func(at time.Duration) error {
+					mu.Lock()
+					done += at.Seconds() - played
+					share := min(done/total, 1)
+					mu.Unlock()
+					played = at.Seconds()
+					if o.Progress != nil {
+						o.Progress(share)
+					}
+					return ctx.Err()
+				}
+				n, err := f.play(list[i], beat)
+				if err == nil {
+					err = beat(list[i].warmUp + list[i].counts)
+				}
 				mu.Lock()
 				r.spans[i], r.lasts[i] = n, list[i].counts
 				failed = errors.Join(failed, err)
-				done += (list[i].warmUp + list[i].counts).Seconds()
-				share := done / total
 				mu.Unlock()
-				if o.Progress != nil {
-					o.Progress(share)
-				}
 			}
 		})
 	}
 	workers.Wait()
-	if failed == nil {
-		failed = ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
 	if failed != nil {
 		return nil, failed

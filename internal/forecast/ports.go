@@ -36,13 +36,19 @@ func (p *ports) take(now time.Duration) bool {
 // give takes back the port of a handshake that failed.
 func (p *ports) give() { p.open-- }
 
+// fromNow forgets the peaks so far.
+func (p *ports) fromNow(now time.Duration) {
+	p.oursPeak, p.theirsPeak = p.ours.at(now), p.theirs.at(now)
+	p.openPeak, p.usedPeak = p.open, p.open+p.held.at(now)
+}
+
 // closed notes who has closed a connection first. A connection that was reset keeps no
 // TIME_WAIT socket on either side.
 func (p *ports) closed(w *world, c *connection) {
 	p.open--
 	peer := c.closes != never && c.closes+w.oneWay <= w.now
 	switch {
-	case peer && c.end.after != 0 && c.lost && c.end.cause != w.idleEnd.cause:
+	case peer && c.rst:
 		p.reset++
 	case peer:
 		p.byPeer++

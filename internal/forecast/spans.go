@@ -2,8 +2,10 @@ package forecast
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
 )
 
@@ -12,6 +14,7 @@ import (
 // same time, and their differences show how much chance there is.
 type span struct {
 	seed   uint64
+	began  time.Duration // of the whole forecast, when it begins
 	warmUp time.Duration
 	counts time.Duration
 	own    bool // it has the profile's own warm-up
@@ -21,12 +24,40 @@ type span struct {
 
 const (
 	spanLength = time.Hour
+	// mostSpans bounds the spans of a long forecast, because each has a counter.
+	mostSpans = 400
 	// shortRun is the longest forecast that is played as whole runs, again and again.
 	shortRun = time.Hour
 	// fewRuns and mostRuns are how many such runs there are. Unless the options say
 	// otherwise, they have enough requests together.
 	fewRuns, mostRuns, enough = 20, 400, 4_000_000
 )
+
+// lasts decides how long the traffic is.
+func (f *facts) lasts(o *Options) error {
+	switch {
+	case o.For < 0:
+		return fmt.Errorf("the time %v is negative", o.For)
+	case o.For > 0:
+		f.load.Count = 0
+		return nil
+	case f.load.Count == 0:
+		if o.For = f.load.Duration; o.For == 0 && f.load.Times != nil {
+			o.For = max(f.load.Times.Length()-f.load.WarmUp, 1)
+		}
+		return nil
+	}
+	load := f.load
+	load.Seed = o.Seed
+	schedule, err := load.Schedule()
+	if err != nil {
+		return err
+	}
+	for due := range schedule {
+		o.For = max(due-load.WarmUp, 1) // the last request's
+	}
+	return nil
+}
 
 // spansOf divides o.For. A short forecast is played as whole runs that begin as the
 // profile's run does. A long one is played in spans that begin with a warm pool: twice as
@@ -48,45 +79,79 @@ func (f *facts) spansOf(o *Options) []span {
 		return list
 	}
 	warm := 2*f.memory() + 10*time.Second
-	length := max(spanLength, 10*warm)
+	length := max(spanLength, 10*warm, o.For/mostSpans)
+	if cycle := f.cycle(); cycle > 0 {
+		length, warm = max(length, 20*cycle), max(warm, 2*cycle)
+	}
 	if period := f.period(); period > 0 {
 		length = (length + period - 1) / period * period
 		warm = (warm + period - 1) / period * period
 	}
 	var list []span
-	for left := o.For; left > 0; left -= length {
-		list = append(list, span{seed: o.seed(len(list)), warmUp: warm, counts: min(left, length)})
+	for at := time.Duration(0); at < o.For; at += length {
+		list = append(list, span{seed: o.seed(len(list)), began: at, warmUp: warm, counts: min(o.For-at, length)})
 	}
 	return list
 }
 
-// divisible reports whether a part of the load is like every other. An adaptive limit may
-// remember all that came before.
+// divisible reports whether a part of the load is like every other, and nothing is remembered
+// for longer than a warm-up should take. An adaptive limit may remember all that came before.
 func (f *facts) divisible() bool {
-	return !f.load.Limit.Adaptive() && f.load.Arrivals.Process != generator.Ramp && f.load.Count == 0
+	return !f.load.Limit.Adaptive() && f.load.Arrivals.Process != generator.Ramp && f.load.Count == 0 && f.memory() <= longMemory
 }
+
+// longMemory is the longest memory for which a forecast is divided.
+const longMemory = 6 * time.Hour
 
 // period is after what time the load begins again; 0: it has no period.
 func (f *facts) period() time.Duration {
-	if f.load.Arrivals.Process == generator.Sine {
-		return f.load.Arrivals.Period
+	switch a := f.load.Arrivals; a.Process {
+	case generator.Sine:
+		return a.Period
+	case generator.Burst:
+		if a.OffMax <= a.Off {
+			return a.On + a.Off
+		}
+	case generator.Constant:
+		if f.load.Rate < 1 {
+			return time.Duration(1e9/float64(f.load.Rate) + 0.5)
+		}
+	}
+	return 0
+}
+
+// cycle is the longest gap of a load whose gaps are random, but not of any length; 0: it has
+// none. Where a span begins with a request, its beginning has to be forgotten.
+func (f *facts) cycle() time.Duration {
+	switch a := f.load.Arrivals; a.Process {
+	case generator.Burst:
+		return a.On + max(a.Off, a.OffMax)
+	case generator.Uniform:
+		return a.GapMax
 	}
 	return 0
 }
 
 // memory is how long something is remembered by the pool, the server or a kernel.
 func (f *facts) memory() time.Duration {
-	most := max(f.script.IdleTimeout+f.script.IdleLate.A+f.script.IdleLate.B, f.policy.SweepEvery, f.policy.MaxLifetime, f.policy.HintCap)
-	if f.policy.Expiry != 0 && f.policy.IdleTimeout > 0 && f.policy.IdleTimeout < most {
-		most = max(f.policy.IdleTimeout, f.policy.MaxLifetime)
+	most := f.idleMost
+	if own := f.policy.IdleTimeout; own > 0 && f.policy.Expiry&(pool.ExpireByTimer|pool.ExpireBySweep) != 0 {
+		own += f.policy.SweepEvery
+		if most == 0 || own < most {
+			most = own // what expires only when it is leased may stay for as long as the server keeps it
+		}
 	}
-	return min(max(most, timeWait), 6*time.Hour)
+	return max(most, f.policy.MaxLifetime, timeWait)
 }
 
-// play plays one span.
-func (f *facts) play(s span) (*counter, error) {
+// play plays one span. It calls beat, if that is not nil, now and then with the time in the
+// span, and ends with its error.
+func (f *facts) play(s span, beat func(at time.Duration) error) (*counter, error) {
 	load := f.load
-	load.Seed, load.WarmUp, load.Duration = s.seed, s.warmUp, s.counts
+	load.Seed, load.WarmUp = s.seed, s.warmUp
+	if load.Count == 0 {
+		load.Duration = s.counts
+	}
 	schedule := s.arrivals
 	if schedule != nil {
 		schedule = load.Bound(schedule)
@@ -98,6 +163,6 @@ func (f *facts) play(s span) (*counter, error) {
 	}
 	n := newCounter(f.status)
 	w := newWorld(f, s.seed, n)
-	w.run(schedule, s.warmUp, s.warmUp+s.counts)
-	return n, nil
+	w.began = s.began
+	return n, w.run(schedule, s, beat)
 }

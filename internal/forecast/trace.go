@@ -35,7 +35,7 @@ func (f *facts) traceSpans(o *Options) []span {
 		return list
 	}
 	warm := 2*f.memory() + 10*time.Second
-	length := max(spanLength, 10*warm)
+	length := max(spanLength, 10*warm, o.For/mostSpans)
 	day := time.Duration(float64(24*time.Hour) / f.load.Trace.Rate()) // of the log, at its speed
 	var list []span
 	for begin := f.load.WarmUp; begin < f.load.WarmUp+o.For; begin += length {
@@ -46,6 +46,7 @@ func (f *facts) traceSpans(o *Options) []span {
 		} else {
 			s.arrivals = t.Resample(s.seed, begin-warm+(warm+day-1)/day*day)
 		}
+		s.began = begin + warm - s.warmUp
 		list = append(list, s)
 	}
 	return list

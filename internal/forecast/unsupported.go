@@ -2,6 +2,7 @@ package forecast
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/kabench/kabench/profiles"
@@ -33,13 +34,20 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 			no(l.Loss > 0 || l.Jitter > 0 || l.Bandwidth > 0 || l.There != nil || l.Back != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove loss, jitter, bandwidth, there and back")
 		}
 	}
-	_, ends := faults[cfg.Fault]
+	_, ends := endings[cfg.Fault]
+	during := cfg.Fault == script.CloseDuringResponse
 	idle := cfg.Fault == script.CloseOnIdle || cfg.Fault == script.ResetOnIdle
 	no(!ends && !idle && cfg.Fault != script.FaultNone && cfg.Fault != script.Silent, "target.lab.fault", fmt.Sprintf("a forecast cannot play %v", cfg.Fault))
 	no(idle && cfg.FaultOn != script.OnAll, "target.lab.fault_on", "a forecast plays this fault on all exchanges only")
+	no(during && cfg.UntilClose, "target.lab.fault", "with until_close the client takes the end of the connection for that of the response; set chunked instead")
+	no((during || cfg.Fault == script.ResetDuringResponse) && p.Target.Method == http.MethodHead, "target.method", "a response to HEAD has no body that could be cut; set GET")
 	no(cfg.Fault == script.Silent && p.Load.Timeout == 0 && p.Pool.ResponseTimeout == 0, "load.timeout", "a silent server needs a timeout; set load.timeout or pool.response_timeout")
 	no(p.Target.Lab == nil && !f.named && p.Server == profiles.ServerFacts{}, "target.url", "nothing is known about this server; add --server with a preset or the file that 'kabench probe URL' writes, or describe it in the section server")
 	no(cfg.Version != 0 || cfg.IgnoreKeepAlive, "target.lab.version", "a forecast speaks HTTP/1.1 only")
+	no(p.Target.SplitWrites && p.Target.TCP.Nagle, "target.tcp.nagle", "a forecast does not know Nagle's algorithm; remove nagle")
+	for name, value := range p.Target.Headers {
+		no(strings.EqualFold(name, "Expect") && hasToken(value, "100-continue"), "target.headers."+name, "a forecast sends each request whole; remove it")
+	}
 	no(cfg.SplitWrites && cfg.Nagle, "target.lab.nagle", "a forecast does not know Nagle's algorithm; remove nagle")
 	no(cfg.Upload != script.ReadFirst, "target.lab.upload", "a forecast's server reads each request first")
 	return lines
@@ -63,6 +71,7 @@ func LeftOut(p *profiles.Profile) []string {
 	list := []string{
 		"The machines are never late: no waits for CPU, no pauses of garbage collection or of an event loop",
 		"Segments are not lost, and the server's kernel always accepts",
+		"Bytes take no time: no bandwidth, and no slow start of TCP",
 	}
 	if lab := p.Target.Lab; lab != nil && lab.AcceptPause != (script.Delay{}) {
 		list = append(list, "The server's pauses between two accepts: every connection is accepted at once")

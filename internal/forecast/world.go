@@ -34,7 +34,9 @@ type world struct {
 	pools  []*shard
 	turn   int // whose turn it is among the pools
 	free   []*request
-	buffer []*request // due, and waiting for a slot
+	began  time.Duration // when the world began, on the clock of the server's reloads
+	failed results.Cause // why the last dial failed
+	buffer []*request    // due, and waiting for a slot
 	flying int
 	slots  int             // how many may fly
 	adapts *limit.Adaptive // what slots follows; nil: they are fixed
@@ -58,6 +60,7 @@ type request struct {
 	idle               time.Duration // how long its connection had been idle
 	buffered           time.Duration
 	warmUp             bool
+	sent, twice        bool   // its head has left once; its method is not idempotent, and it has left again
 	turn               uint32 // counts its attempts, its leases and its end
 	tries, fresh       int    // attempts that failed; of these on fresh connections
 	attempts           int    // put on a connection
@@ -71,6 +74,7 @@ type request struct {
 // connection is one connection, as both ends know it.
 type connection struct {
 	entry    *pool.Conn
+	dialed   *dialing
 	shard    *shard
 	id       uint64
 	turn     uint32 // counts its leases and its end
@@ -82,7 +86,9 @@ type connection struct {
 	closes   time.Duration // when the server closes it; never: it does not
 	end      ending        // how the client sees that it ended under a request
 	lost     bool          // a request met its end, and was answered by a RST
-	watched  bool          // an event is planned for its window
+	rst      bool          // the server closes it with a RST
+	blind    time.Duration // for how long before its close the server does not read
+	watchAt  time.Duration // when an event is planned for its window; never: none is
 	inWindow bool
 }
 
@@ -123,29 +129,39 @@ func newWorld(f *facts, seed uint64, count *counter) *world {
 	return w
 }
 
-// run starts each request when it is due, then waits until the last one is over. What
-// happens before from or after until does not count, except for how requests end that were
-// due in between.
-func (w *world) run(schedule generator.Schedule, from, until time.Duration) {
-	begun := from <= 0
-	if begun {
-		w.count.begin(w)
-	}
+// run starts each request when it is due, then waits until the last one is over. Requests
+// count that are due after the warm-up. What happens to connections counts until the span's
+// end. In a span that is a run of its own it counts from the beginning until all requests are
+// over, and then the client closes the connections: so does the document of a run.
+func (w *world) run(schedule generator.Schedule, s span, beat func(time.Duration) error) error {
+	from, until := s.warmUp, s.warmUp+s.counts
+	begun, arrivals := false, 0
+	w.count.on = s.own
 	for due := range schedule {
 		if !begun && due >= from {
 			w.advance(from)
-			w.count.begin(w)
+			w.count.begin(w, s.own)
 			begun = true
 		}
 		w.advance(due)
 		w.arrive(due, due < from)
+		if arrivals++; arrivals%perBeat == 0 && beat != nil {
+			if err := beat(due); err != nil {
+				return err
+			}
+		}
 	}
 	if !begun {
 		w.advance(from)
-		w.count.begin(w)
+		w.count.begin(w, s.own)
 	}
-	w.advance(max(until, w.now))
-	w.count.stop(w)
+	if w.load.Count == 0 {
+		w.advance(max(until, w.now))
+	}
+	w.count.racing = false
+	if !s.own {
+		w.count.stop(w)
+	}
 	for w.flying > 0 || len(w.buffer) > 0 {
 		at, flow := w.soonest()
 		if at == never {
@@ -153,8 +169,16 @@ func (w *world) run(schedule generator.Schedule, from, until time.Duration) {
 		}
 		w.step(at, flow)
 	}
+	if s.own {
+		w.count.stop(w)
+		w.count.shutDown()
+	}
 	w.count.end()
+	return nil
 }
+
+// perBeat is how many requests there are from one call of beat to the next.
+const perBeat = 1 << 17
 
 // soonest is when the next event happens, and its flow; numFlows is the pools' timers.
 func (w *world) soonest() (at time.Duration, flow int) {
@@ -190,13 +214,15 @@ func (w *world) step(at time.Duration, flow int) {
 	if flow == numFlows {
 		w.ticks()
 	} else {
-		w.happens(flow)
+		w.happen(flow)
 	}
-	w.fill()
+	if len(w.buffer) > 0 {
+		w.fill()
+	}
 }
 
-// happens takes the first event of a flow.
-func (w *world) happens(flow int) {
+// happen carries out the next event of a flow.
+func (w *world) happen(flow int) {
 	q := &w.flows[flow]
 	e := q.pop()
 	w.first[flow] = q.first()

@@ -61,12 +61,16 @@ type har struct {
 	o       HAROptions
 	left    removed
 	skipped map[string]int // entries that were not taken, by the reason
-	bytes   int            // of the bodies so far
+	bytes   int            // of the requests so far
 	log     bool           // there is a log with entries
 }
 
-// maxBodies bounds the bodies of all requests together, as a target file has them.
-const maxBodies = targets.MaxFile / 2
+const (
+	// maxTogether bounds all requests together, as a target file has them, in bytes.
+	maxTogether = targets.MaxFile / 2
+	// maxWhys bounds the reasons, and the names of credentials, that are kept.
+	maxWhys = 100
+)
 
 func (h *har) file() error {
 	err := h.object(func(key string) error {
@@ -177,22 +181,22 @@ func (h *har) take(q *raw) {
 	u, err := url.Parse(q.url)
 	switch {
 	case q.url == "" || err != nil:
-		h.skipped["without a URL that can be read"]++
+		h.leave("without a URL that can be read")
 		return
 	case u.Scheme != "http" && u.Scheme != "https":
-		h.skipped["of another scheme than http and https, such as "+cut(u.Scheme)]++
+		h.leave("of another scheme than http and https, such as " + cut(u.Scheme))
 		return
 	case !fits(u, h.o.Filters):
-		h.skipped["that the filters leave out"]++
+		h.leave("that the filters leave out")
 		return
 	case q.many:
-		h.skipped[fmt.Sprintf("with more than %d headers or parameters", maxHeaders)]++
+		h.leave(fmt.Sprintf("with more than %d headers or parameters", maxHeaders))
 		return
 	case q.files || strings.HasPrefix(q.mime, "multipart/") && !q.hasText:
-		h.skipped["with a multipart body that the file does not hold"]++
+		h.leave("with a multipart body that the file does not hold")
 		return
 	case len(h.Requests) >= h.o.Max:
-		h.skipped[fmt.Sprintf("beyond the first %d (--max)", h.o.Max)]++
+		h.leave(fmt.Sprintf("beyond the first %d (--max)", h.o.Max))
 		return
 	}
 	one := targets.Request{Method: q.method, URL: q.url, Header: http.Header{}}
@@ -214,16 +218,30 @@ func (h *har) take(q *raw) {
 	for _, pair := range q.params {
 		long = long || wasCut(pair[1])
 	}
-	if h.bytes += len(one.Body); long || h.bytes > maxBodies {
-		h.skipped["with a text that is too long"]++
+	size := len(one.URL) + len(one.Body)
+	for name, values := range one.Header {
+		size += len(name) + len(strings.Join(values, ""))
+	}
+	if long || h.bytes+size > maxTogether {
+		h.leave("with a text that is too long")
 		return
 	}
 	one, err = finish(one, h.o.Options, h.left)
 	if err != nil {
-		h.skipped["that cannot be sent: "+err.Error()]++
+		h.leave("that cannot be sent: " + err.Error())
 		return
 	}
+	h.bytes += size
 	h.Requests = append(h.Requests, one)
+}
+
+// leave counts an entry that is not taken. A file may give any number of reasons.
+func (h *har) leave(why string) {
+	why = cutLong(why)
+	if _, known := h.skipped[why]; !known && len(h.skipped) >= maxWhys {
+		why = "for other reasons"
+	}
+	h.skipped[why]++
 }
 
 // wasCut reports whether a text was longer than maxText bytes in the file.
@@ -262,7 +280,7 @@ const maxReasons = 8
 func (h *har) note() {
 	reasons := removed{}
 	for why, n := range h.skipped {
-		reasons[fmt.Sprintf("%d %s", n, cutLong(why))] = 1
+		reasons[fmt.Sprintf("%d %s", n, why)] = 1
 	}
 	list := reasons.sorted()
 	if more := len(list) - maxReasons; more > 0 {

@@ -29,7 +29,13 @@ func isHopByHop(name string) bool {
 // removed counts, by name, what was left out because it may be a credential.
 type removed map[string]int
 
-func (r removed) add(what string) { r[what]++ }
+func (r removed) add(what string) {
+	what = cutLong(what)
+	if _, known := r[what]; !known && len(r) >= maxWhys {
+		what = "others"
+	}
+	r[what]++
+}
 
 // note says what was left out; "" if nothing was.
 func (r removed) note() string {
@@ -64,14 +70,7 @@ func (r removed) withoutSecrets(q *targets.Request) {
 		}
 	}
 	q.URL = r.fromURL(q.URL)
-	body := string(q.Body)
-	for _, value := range secrets.InText(body) {
-		if value != "" && strings.Contains(body, value) {
-			body = strings.ReplaceAll(body, value, secrets.Blanked)
-			r.add("values in the body")
-		}
-	}
-	q.Body = []byte(body)
+	q.Body = []byte(r.fromBody(string(q.Body)))
 }
 
 // fromURL takes the user, the fragment and the parameters out of a URL that may be

@@ -86,7 +86,7 @@ func TestCurlSecrets(t *testing.T) {
 		}
 	}
 	if got.URL != "https://h/a?q=1" || got.Header.Get("A") != "b" || !strings.Contains(string(got.Body), "user=joe") || len(got.Notes) != 1 ||
-		!strings.Contains(got.Notes[0], "header Authorization, header Cookie, header X-Api-Key, parameter token, user in the URL, values in the body. --keep-secrets keeps them") {
+		!strings.Contains(got.Notes[0], "field password of the body, header Authorization, header Cookie, header X-Api-Key, parameter token, user in the URL. --keep-secrets keeps them") {
 		t.Errorf("%s", shown)
 	}
 	if got, err = curlOf(t, text, Options{KeepSecrets: true}); err != nil || len(got.Notes) != 0 {
@@ -179,7 +179,7 @@ func TestHAR(t *testing.T) {
 	notes := strings.Join(a.Notes, "\n")
 	for _, say := range []string{
 		"of 9 entries these were left out: ", "1 that the filters leave out", "1 of another scheme than http and https, such as wss", "such as data", "1 with a multipart body",
-		`1 that cannot be sent: "" is not an HTTP method`, "1 without a URL", "header Authorization, header cookie, parameter access_token, values in the body. --keep-secrets",
+		`1 that cannot be sent: "" is not an HTTP method`, "1 without a URL", "field password of the body, header Authorization, header cookie, parameter access_token. --keep-secrets",
 	} {
 		if !strings.Contains(notes, say) {
 			t.Errorf("%q is missing in %s", say, notes)
@@ -195,6 +195,40 @@ func TestHAR(t *testing.T) {
 	}
 	if a, err := HAR(strings.NewReader(file), HAROptions{Max: 1, Options: Options{KeepSecrets: true}}); err != nil || len(a.Requests) != 1 || a.Requests[0].Header.Get("Authorization") == "" || !strings.Contains(a.Notes[0], "beyond the first 1 (--max)") {
 		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// A byte-order mark is ignored. What is kept of hostile entries, and what is said about them, is
+// bounded: not only bodies, but also headers, reasons and names.
+func TestHARIsBounded(t *testing.T) {
+	if a, err := HAR(strings.NewReader("\xef\xbb\xbf"+harFile(entry("GET", "http://h/", ""))), HAROptions{Max: 1}); err != nil || len(a.Requests) != 1 {
+		t.Errorf("%v", err)
+	}
+	full := &har{o: HAROptions{Max: 10}, skipped: map[string]int{}, left: removed{}, Archive: Archive{}, bytes: maxTogether - 100}
+	full.take(&raw{method: "GET", url: "http://h/", headers: [][2]string{{"x", strings.Repeat("v", 101)}}})
+	full.take(&raw{method: "GET", url: "http://h/", headers: [][2]string{{"x", "v"}}})
+	if len(full.Requests) != 1 || full.skipped["with a text that is too long"] != 1 {
+		t.Errorf("%d requests, %v", len(full.Requests), full.skipped)
+	}
+	var hostile []string
+	for i := range 1000 {
+		hostile = append(hostile, entry(fmt.Sprintf("%d %s", i, strings.Repeat("x", 1000)), "http://h/", ""),
+			entry("GET", fmt.Sprintf("http://h/?token%d%s=1", i, strings.Repeat("y", 1000)), ""))
+	}
+	a, err := HAR(strings.NewReader(harFile(hostile...)), HAROptions{Max: MaxRequests})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(strings.Join(a.Notes, "")); n > 5000 {
+		t.Errorf("the notes have %d bytes", n)
+	}
+	h := &har{skipped: map[string]int{}, left: removed{}}
+	for i := range 1000 {
+		h.leave(fmt.Sprint(i))
+		h.left.add(fmt.Sprint(i))
+	}
+	if len(h.skipped) > maxWhys+1 || len(h.left) > maxWhys+1 {
+		t.Errorf("%d reasons and %d names are kept", len(h.skipped), len(h.left))
 	}
 }
 

@@ -22,9 +22,16 @@ type shortened struct {
 	pending string // to pass on before anything else
 }
 
+// newShortened leaves out a byte-order mark, which the specification of HAR tells readers to ignore.
 func newShortened(from io.Reader, longest int) *shortened {
-	return &shortened{in: bufio.NewReaderSize(from, 64<<10), max: longest}
+	in := bufio.NewReaderSize(from, 64<<10)
+	if begin, _ := in.Peek(len(byteOrderMark)); string(begin) == byteOrderMark { // an error is met again
+		_, _ = in.Discard(len(byteOrderMark))
+	}
+	return &shortened{in: in, max: longest}
 }
+
+const byteOrderMark = "\xef\xbb\xbf"
 
 // cutMark ends a text that was cut off, and cutText is what a decoder makes of it.
 const (

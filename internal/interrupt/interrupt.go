@@ -22,8 +22,11 @@ import (
 // any after restore, has the system's default action: it kills the program. restore may be
 // called more than once.
 func Catch(parent context.Context, stderr io.Writer) (ctx context.Context, stop <-chan struct{}, restore func()) {
-	return CatchWaiting(parent, stderr, func() string { return "requests in flight" })
+	return CatchWaiting(parent, stderr, func() string { return InFlight })
 }
+
+// InFlight is what a run waits for after the first signal.
+const InFlight = "requests in flight"
 
 // CatchWaiting is Catch for a command that waits for something else after the first signal:
 // waits names it at that moment, as "the results to be delivered". "" means that the command

@@ -53,7 +53,8 @@ type Found struct {
 	Whole bool // false: the search ended by Most before the boundary was exact
 }
 
-// Run searches. The error is Try's, or ctx's.
+// Run searches. The error is Try's, or ctx's. If that has ended, what was found until then is
+// returned too.
 func (s *Search) Run(ctx context.Context) (*Found, error) {
 	f := &Found{Whole: true}
 	seen := map[string]int{}
@@ -76,9 +77,17 @@ func (s *Search) Run(ctx context.Context) (*Found, error) {
 		f.Points = append(f.Points, Point{Values: slices.Clone(values), Outcome: out})
 		return &f.Points[len(f.Points)-1], nil
 	}
+	ended := func(err error) (*Found, error) {
+		if ctx.Err() == nil {
+			return nil, err
+		}
+		f.Whole = false
+		f.judge()
+		return f, err
+	}
 	for _, values := range s.gridOf() {
 		if _, err := try(values); err != nil {
-			return nil, err
+			return ended(err)
 		}
 	}
 	for {
@@ -92,7 +101,7 @@ func (s *Search) Run(ctx context.Context) (*Found, error) {
 		}
 		for _, values := range next {
 			if _, err := try(values); err != nil {
-				return nil, err
+				return ended(err)
 			}
 		}
 	}
@@ -100,7 +109,7 @@ func (s *Search) Run(ctx context.Context) (*Found, error) {
 	if f.Cheapest != nil {
 		safe, err := s.safe(f, try)
 		if err != nil {
-			return nil, err
+			return ended(err)
 		}
 		f.Safe = safe
 		f.judge()

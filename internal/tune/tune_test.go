@@ -172,3 +172,29 @@ func TestErrorsEndTheSearch(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A search that is given up returns what it has found.
+func TestSearchGivenUp(t *testing.T) {
+	axis, err := ParseAxis("pool.max_conns=1..100")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after := range 8 {
+		ctx, cancel := context.WithCancel(context.Background())
+		tried := 0
+		s := Search{Axes: []Axis{axis}, Most: 16, Margin: 0.1, Try: func(ctx context.Context, set map[string]string) (Outcome, error) {
+			if tried == after {
+				cancel()
+				return Outcome{}, ctx.Err()
+			}
+			tried++
+			v := axis.number(set["pool.max_conns"])
+			return Outcome{Met: v >= 30, Miss: max(30-v, 0), Cost: v}, nil
+		}}
+		found, err := s.Run(ctx)
+		if !errors.Is(err, context.Canceled) || found == nil || len(found.Points) != after || found.Whole || (after > 0) != (found.Cheapest != nil || found.Nearest != nil) {
+			t.Errorf("after %d: %+v, %v", after, found, err)
+		}
+		cancel()
+	}
+}

@@ -70,6 +70,8 @@ func CheckURL(text string) error {
 	u, err := url.Parse(text)
 	var bad *url.Error
 	switch {
+	case !strings.Contains(text, "://") && err != nil: // a host and a port
+		return errors.New("a URL must begin with http:// or https://")
 	case errors.As(err, &bad):
 		return fmt.Errorf("not a URL: %w", bad.Err)
 	case err != nil:

@@ -86,6 +86,8 @@ func Unfit(run *results.Run) error {
 	switch why := run.Unfit(); {
 	case why != "":
 		return fmt.Errorf("it %s", why)
+	case run.Forecast != nil:
+		return errors.New("it is a forecast, and no request was sent")
 	case run.Stopped != nil:
 		return errors.New("abort_when stopped it early")
 	case run.Degraded() != "":

@@ -122,6 +122,7 @@ func TestAddRefuses(t *testing.T) {
 		"cut off":     {func(r *results.Run) { r.Complete = false }, "it was cut off"},
 		"interrupted": {func(r *results.Run) { r.Interrupted = true }, "it was interrupted"},
 		"stopped":     {func(r *results.Run) { r.Interrupted, r.Stopped = true, &results.Stopped{} }, "abort_when stopped it early"},
+		"forecast":    {func(r *results.Run) { r.Forecast = &results.Simulation{} }, "it is a forecast"},
 		"lost": {func(r *results.Run) {
 			r.Counts.Due, r.Outcomes = 100, []results.Outcome{{Cause: results.CauseAgentLost, Count: 50}}
 		}, "were lost with agents"},

@@ -17,7 +17,7 @@ func ParseLine(line string) (path, condition string, err error) {
 	if i <= 0 {
 		return "", "", fmt.Errorf("%q is not a path and its condition; write for example 'failures = 0' or 'response.p99 <= 80ms'", line)
 	}
-	path, condition = text[:i], strings.TrimSpace(text[i:])
+	path, condition = strings.TrimSuffix(text[:i], ":"), strings.TrimSpace(text[i:]) // with a colon as in a profile
 	if rest := strings.TrimLeft(condition, "=<>!"); rest != condition { // as a profile has it
 		op := strings.TrimSuffix(condition, rest)
 		if op == "=" {

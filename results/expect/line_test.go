@@ -9,6 +9,8 @@ func TestParseLine(t *testing.T) {
 	for line, want := range map[string][2]string{
 		"failures = 0":                        {"failures", "== 0"},
 		"failures=0":                          {"failures", "== 0"},
+		"failures: 0":                         {"failures", "0"},
+		"failures: not worse than baseline":   {"failures", "not worse than baseline"},
 		" failures.rate < 1 % ":               {"failures.rate", "< 1 %"},
 		"response.p99<=80ms":                  {"response.p99", "<= 80ms"},
 		"response.p99 975ms..1005ms":          {"response.p99", "975ms..1005ms"},

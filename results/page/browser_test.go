@@ -389,7 +389,7 @@ func testLive(t *testing.T, b context.Context) {
 	g := NewLiveGatherer("run", begun)
 	var mu sync.Mutex
 	var e results.Exchange
-	over, seq := false, uint64(0)
+	allowed, seq := uint64(500), uint64(0) // the run goes on when the test lets it
 	more := func(n uint64) {
 		for range n {
 			s.exchange(&e, seq)
@@ -397,20 +397,20 @@ func testLive(t *testing.T, b context.Context) {
 			seq++
 		}
 	}
-	more(500)
+	more(allowed)
+	const all = 3500
 	data := func() *Data {
 		mu.Lock()
 		defer mu.Unlock()
 		d := g.Data()
-		d.Live = !over
+		d.Live = seq < all
 		return d
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { _ = Write(w, data()) })
 	mux.HandleFunc("GET /data.json", func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
-		more(1000)
-		over = seq >= 3500
+		more(min(allowed-seq, 1000))
 		mu.Unlock()
 		_ = WriteData(w, data())
 	})
@@ -426,6 +426,9 @@ func testLive(t *testing.T, b context.Context) {
 	tab.run(chromedp.Evaluate(`document.querySelectorAll('.zoom button')[2].click()`, nil))
 	tab.until("a part of the time in every chart", extents+`.every(([from]) => from > 0)`)
 	part := eval[[][2]float64](tab, extents)[0]
+	mu.Lock()
+	allowed = all
+	mu.Unlock()
 	tab.until("the end of the run", `document.getElementById('answer').textContent.includes('of 3500 requests') && document.getElementById('live').hidden`)
 	tab.until("charts of the end", `[...document.querySelectorAll('.chart')].every((c) => c.dataset.drawn)`)
 	for _, extent := range eval[[][2]float64](tab, extents) {

@@ -15,6 +15,7 @@ const (
 	KindRun          = "run"
 	KindReproduction = "reproduction"
 	KindComparison   = "comparison"
+	KindForecast     = "forecast" // a run on virtual time
 )
 
 // Data is everything that a page shows. It is embedded as JSON: the program in the
@@ -59,8 +60,17 @@ type Run struct {
 	NoTimer   string       `json:"no_timer,omitempty"` // sentence that no idle timer was reached; "": one was
 	Driver    *Driver      `json:"driver,omitempty"`   // the real client; nil: kabench's own
 	Agents    *Agents      `json:"agents,omitempty"`   // nil: one process sent the requests
+	Forecast  *Forecast    `json:"forecast,omitempty"` // nil: it was measured
 
 	asked []text.Fact // of this run; Doc has no profile any more
+}
+
+// Forecast is what was played on virtual time, for people.
+type Forecast struct {
+	Head    []string   `json:"head"`
+	Rows    [][]string `json:"rows"` // counts with their intervals
+	First   string     `json:"first"`
+	LeftOut []string   `json:"left_out"`
 }
 
 // Agents are the processes that sent the requests of a run, for people.

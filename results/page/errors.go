@@ -90,11 +90,15 @@ func (c *errorCounts) data(doc *results.Run) Errors {
 	if len(c.others) > 0 {
 		d.Texts = c.texts
 	}
-	recorded := map[outcome]uint64{}
+	recorded := map[outcome]*ErrorRow{}
 	keep := func(row *ErrorRow) {
 		r := *row
 		r.First, r.Last = round(r.First, 1e6), round(r.Last, 1e6)
-		recorded[outcome{r.Phase, r.Cause}] += r.Count
+		kind := outcome{r.Phase, r.Cause}
+		if recorded[kind] == nil {
+			recorded[kind] = &ErrorRow{}
+		}
+		recorded[kind].count(r.Count, r.Fresh, r.Reused)
 		d.Rows = append(d.Rows, r)
 	}
 	for _, texts := range c.rows {
@@ -114,11 +118,24 @@ func (c *errorCounts) data(doc *results.Run) Errors {
 		if missing[kind] == nil {
 			missing[kind] = &ErrorRow{Phase: o.Phase, Cause: o.Cause, First: -1, Last: -1, Rest: "not recorded"}
 		}
-		missing[kind].Count += o.Count
+		fresh, reused := uint64(0), uint64(0)
+		switch o.Connection() {
+		case results.ConnectionFresh:
+			fresh = o.Count
+		case results.ConnectionReused:
+			reused = o.Count
+		}
+		missing[kind].count(o.Count, fresh, reused)
 	}
 	for kind, row := range missing {
-		if row.Count > recorded[kind] {
-			row.Count -= recorded[kind]
+		if has := recorded[kind]; has != nil {
+			row.Fresh, row.Reused = row.Fresh-min(has.Fresh, row.Fresh), row.Reused-min(has.Reused, row.Reused)
+			row.Count -= min(has.Count, row.Count)
+		}
+		if row.Fresh+row.Reused > row.Count { // the record has failures without a connection, which the document counts as fresh
+			row.Fresh, row.Reused = 0, 0
+		}
+		if row.Count > 0 {
 			d.Rows = append(d.Rows, *row)
 		}
 	}
@@ -126,4 +143,11 @@ func (c *errorCounts) data(doc *results.Run) Errors {
 		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Phase, b.Phase), cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Text, b.Text), cmp.Compare(a.Rest, b.Rest))
 	})
 	return d
+}
+
+// count adds failures, and those of them on new connections and on used ones.
+func (r *ErrorRow) count(n, fresh, reused uint64) {
+	r.Count += n
+	r.Fresh += fresh
+	r.Reused += reused
 }

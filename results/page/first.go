@@ -18,6 +18,9 @@ func (d *Data) firstScreen() {
 		h := &d.Headline
 		h.Decide("Running", text.TonePlain, "", h.Answer)
 	}
+	if r.Forecast != nil {
+		d.Kind = KindForecast
+	}
 	d.keepThree()
 	q := r.Doc.Latency[results.LatencyResponse]
 	low, high, known := quantileBounds(r.Response, 0.99, q.Count)
@@ -39,7 +42,7 @@ func (d *Data) keepThree() {
 // were any.
 func (d *Data) badAnswer() bool {
 	h := d.Headline
-	return !h.Good && len(h.Figures) > 0 && !strings.HasPrefix(h.Figures[0].Value, "0.00")
+	return !h.Good && len(h.Figures) > 0 && h.Figures[0].Value != "0" && !strings.HasPrefix(h.Figures[0].Value, "0.00")
 }
 
 // quantileBounds is the 95 % interval of a percentile of n values by order statistics, for

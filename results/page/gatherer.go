@@ -192,6 +192,11 @@ func (g *Gatherer) Run() Run {
 		}
 	}
 	r.Lifelines.LeftOut = max(r.Lifelines.Connections, shown) - shown
+	if f := doc.Forecast; f != nil { // it has no record
+		rows := text.ForecastRows(f)
+		r.Forecast = &Forecast{Head: rows[0], Rows: rows[1:], First: text.FirstFailure(&doc), LeftOut: f.LeftOut}
+		r.Lifelines.LeftOut = 0
+	}
 	return r
 }
 

@@ -2,6 +2,7 @@ package page
 
 import (
 	"context"
+	"encoding/xml"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -181,6 +182,22 @@ func TestRaceOfEvidence(t *testing.T) {
 	}
 	if strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
 		t.Errorf("a coordinate is not a number:\n%s", svg)
+	}
+	// Whatever a document says, the picture is one, and small.
+	before := 1e18 - 1e15
+	far := raceOf(results.Evidence{Rows: []results.EvidenceRow{
+		{At: 1e18, From: "client", To: "server", Len: 82}, {At: 1e18, Sent: &before, From: "server", To: "client", Flags: "F."}, {At: 1e18, Note: "read \x01\x1b[31m EOF"},
+	}}, true).svg("")
+	if err := xml.Unmarshal([]byte(far), new(struct{})); err != nil || len(far) > 1<<20 {
+		t.Errorf("%d bytes: %v", len(far), err)
+	}
+	many := []results.EvidenceRow{{At: 1, From: "client", To: "server", Len: 82}}
+	for i := range 100_000 {
+		many = append(many, results.EvidenceRow{At: 1 + float64(i)/1e4, From: "server", To: "client", Len: 1448})
+	}
+	many = append(many, results.EvidenceRow{At: 12, From: "server", To: "client", Flags: "R"})
+	if long := raceOf(results.Evidence{Rows: many}, false).svg(""); len(long) > 1<<16 || !strings.Contains(long, ">RST<") || !strings.Contains(long, "not drawn") {
+		t.Errorf("the picture of %d packets has %d bytes", len(many), len(long))
 	}
 	if empty := raceOf(results.Evidence{}, false).svg(""); strings.Contains(empty, "NaN") || strings.Contains(empty, "Inf") {
 		t.Errorf("without packets: %s", empty)

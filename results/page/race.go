@@ -3,6 +3,7 @@ package page
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,7 +95,7 @@ func raceOf(e results.Evidence, timer bool) race {
 	if len(e.Rows) > 0 {
 		r.zero = e.Rows[request].At
 	}
-	for _, row := range e.Rows[first:] {
+	for _, row := range r.shown(e.Rows[first:], request-first) {
 		if row.Note != "" {
 			r.notes = append(r.notes, note{at: row.At, text: row.Note, bad: strings.Contains(row.Note, "failed")})
 			continue
@@ -111,6 +112,20 @@ func raceOf(e results.Evidence, timer bool) race {
 	}
 	r.tell(timer)
 	return r
+}
+
+// mostRows is how many packets and stamps of a failure are drawn.
+const mostRows = 40
+
+// shown returns the rows to draw, if there are too many those around the request and the
+// last ones, and notes how many are left out.
+func (r *race) shown(rows []results.EvidenceRow, request int) []results.EvidenceRow {
+	left, from := len(rows)-mostRows, request+mostRows/4
+	if left <= 0 || from+left > len(rows) {
+		return rows[max(left, 0):]
+	}
+	r.notes = append(r.notes, note{at: rows[from].At, text: fmt.Sprintf("%d packets and stamps not drawn", left)})
+	return slices.Concat(rows[:from], rows[from+left:])
 }
 
 // tell adds what the packets mean to a reader.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/kabench/kabench/results"
 )
@@ -24,6 +25,7 @@ const (
 	pauseSpace = 56  // the height of a shortened silence
 	longNote   = 40  // letters of a note that fit beside the client
 	tickSpace  = 30  // between two ticks of the axis, at least
+	mostTicks  = 200 // of a part of the axis; a moment that is too far from zero for exact steps has more
 )
 
 var raceColours = map[string]string{"data": "#0072b2", "ack": "#8b9299", "fin": "#d55e00", "rst": "#8f2d56"}
@@ -133,7 +135,7 @@ func (r race) svg(label string) string {
 	end += 26
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %.0f" width="%d" height="%.0f" role="img" aria-label="%s" font-family="system-ui, sans-serif" font-size="12">`+"\n",
-		raceWidth, end, raceWidth, end, html.EscapeString(label))
+		raceWidth, end, raceWidth, end, escaped(label))
 	fmt.Fprintf(&b, `<rect class="card" width="%d" height="%.0f" fill="#ffffff"/>`+"\n", raceWidth, end)
 	for _, side := range []struct {
 		x      int
@@ -163,7 +165,18 @@ func (r race) svg(label string) string {
 }
 
 func words(b *strings.Builder, x, y float64, anchor, attributes, s string) {
-	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`+"\n", x, y, anchor, attributes, html.EscapeString(s))
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s" %s>%s</text>`+"\n", x, y, anchor, attributes, escaped(s))
+}
+
+// escaped is s as a text of XML, which has no place for control characters: a page that
+// finds one draws an error message in place of the picture.
+func escaped(s string) string {
+	return html.EscapeString(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0xfffe || r == 0xffff {
+			return utf8.RuneError
+		}
+		return r
+	}, s))
 }
 
 const soft = `class="soft" fill="#5b636d" font-size="11"`
@@ -179,8 +192,9 @@ func (p *plan) axis(b *strings.Builder, zero float64, axis string) {
 		from, to := parts[k], parts[k+1]-1
 		fmt.Fprintf(b, `<line class="lane" x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="#5b636d"/>`+"\n", axisAt, p.places[from], axisAt, p.places[to])
 		n, some := math.Ceil((p.moments[from]-zero)/step-1e-6), false
-		for ; zero+n*step <= p.moments[to]+1e-9; n++ {
+		for left := mostTicks; left > 0 && zero+n*step <= p.moments[to]+1e-9; n++ {
 			some = true
+			left--
 			p.tick(b, p.places[from]+(zero+n*step-p.moments[from])*p.perSecond, fromZero(n*step, step))
 		}
 		if !some { // a part that is shorter than a step
@@ -314,7 +328,7 @@ func (r race) write(b *strings.Builder, p *plan, list []label, x float64, anchor
 			colour = `class="bad" fill="#b0460a" font-weight="600"`
 		}
 		for i, line := range l.lines {
-			text := html.EscapeString(line)
+			text := escaped(line)
 			if i == len(l.lines)-1 {
 				text += ` <tspan ` + soft + ` font-weight="400">` + fromZero(l.at-r.zero, 1e-6) + `</tspan>`
 			}

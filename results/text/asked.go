@@ -34,8 +34,12 @@ func AskedOfRun(run *results.Run) []Fact {
 	if run.Start.Year() > 1 {
 		date = run.Start.UTC().Format("2006-01-02 15:04:05") + " UTC"
 	}
+	duration := Fact{"duration", durationSays(run, s)}
+	if run.Forecast != nil {
+		duration = Fact{"forecast", forecastHead(run.Forecast)}
+	}
 	return told([]Fact{
-		{"command", run.Command}, {"target", targetSays(s)}, {"load", loadSays(s)}, {client, how}, {"duration", durationSays(run, s)},
+		{"command", run.Command}, {"target", targetSays(s)}, {"load", loadSays(s)}, {client, how}, duration,
 		{"date", date}, {"machine", machineSays(run)}, {"version", versionSays(run.Version)},
 	})
 }

@@ -2,7 +2,9 @@ package text
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/kabench/kabench/results"
@@ -15,16 +17,8 @@ func renderForecast(b *bytes.Buffer, run *results.Run) {
 	wrap(b, "FORECAST  ", forecastHead(f))
 	fmt.Fprintln(b)
 	t := table(b)
-	if f.Whole {
-		fmt.Fprintf(t, "\tmean\t95 %% of the runs\n")
-	} else {
-		fmt.Fprintf(t, "\ta day\t95 %% interval\n")
-	}
-	for _, c := range f.Figures {
-		if rest, of := strings.CutPrefix(c.Path, "failures."); of && !strings.Contains(rest, ".") {
-			continue // its causes stand below
-		}
-		fmt.Fprintf(t, "%s\t%s\t%s to %s\n", forecastLabel(c.Path), rateText(c.Mean), rateText(c.Low), rateText(c.High))
+	for _, row := range ForecastRows(f) {
+		fmt.Fprintln(t, strings.Join(row, "\t"))
 	}
 	t.Flush()
 	fmt.Fprintln(b)
@@ -33,6 +27,69 @@ func renderForecast(b *bytes.Buffer, run *results.Run) {
 		wrap(b, "Races  ", fmt.Sprintf("%s met the server's close; integrated over the time in which a request would meet one: %s (95 %% interval %s to %s)",
 			results.FormatCount(r.Counted, "attempt"), rateText(r.Expected), rateText(r.Low), rateText(r.High)))
 	}
+}
+
+// ForecastRows has the counts of f with their intervals, as printed. The first row is the
+// head.
+func ForecastRows(f *results.Simulation) [][]string {
+	rows := [][]string{{"", "a day", "95 % interval"}}
+	if f.Whole {
+		rows[0] = []string{"", "mean", "95 % of the runs"}
+	}
+	for _, c := range parentFirst(f.Figures) {
+		if rest, of := strings.CutPrefix(c.Path, "failures."); of && !strings.Contains(rest, ".") {
+			continue // its causes stand below
+		}
+		rows = append(rows, []string{forecastLabel(c.Path), rateText(c.Mean), forecastInterval(c)})
+	}
+	return rows
+}
+
+func forecastInterval(c results.SimulatedCount) string {
+	return rateText(c.Low) + " to " + rateText(c.High)
+}
+
+// forecastMade says that a document is a forecast.
+func forecastMade(f *results.Simulation) string {
+	if f.Whole {
+		return fmt.Sprintf("This is a forecast, and no request was sent: %d runs of %s were played, and the counts are those of the first.", f.Spans, LongTime(f.Seconds))
+	}
+	return fmt.Sprintf("This is a forecast, and no request was sent: %s were played.", LongTime(f.Seconds))
+}
+
+// forecastSays returns the sentences of a forecast's short answer.
+func forecastSays(run *results.Run) []string {
+	first, _, _ := strings.Cut(FirstFailure(run), " [")
+	return []string{forecastMade(run.Forecast), exchangesAnswer(run), "First failure: " + first + "."}
+}
+
+// forecastFigures has the failures, the first of them, and the connections opened, with their
+// intervals.
+func forecastFigures(f *results.Simulation) []Figure {
+	each, of := " a day", "95 % interval "
+	if f.Whole {
+		each, of = " in a run, mean", "95 % of the runs: "
+	}
+	count := func(path string) Figure {
+		figure := Figure{Value: unknown, Label: forecastLabel(path) + each, Note: "not counted"}
+		if i := slices.IndexFunc(f.Figures, func(c results.SimulatedCount) bool { return c.Path == path }); i >= 0 {
+			figure.Value, figure.Note = rateText(f.Figures[i].Mean), of+forecastInterval(f.Figures[i])
+		}
+		return figure
+	}
+	first := Figure{Value: "none", Label: "first failure", Note: "none in " + LongTime(f.Seconds)}
+	if t := f.First; t != nil {
+		first.Value, first.Label, first.Note = LongTime(t.Mean), "to the first failure, on average", "95 % interval "+LongTime(t.Low)+" to "+LongTime(t.High)
+		if f.Whole {
+			first.Label = "to the first failure, median of the runs with one"
+		}
+		if t.High == 0 {
+			first.Note = "95 % interval from " + LongTime(t.Low) + ", not bounded"
+		}
+	} else if f.Whole {
+		first.Note = "most runs have none"
+	}
+	return []Figure{count("failures"), first, count("connections.opened")}
 }
 
 func renderLeftOut(b *bytes.Buffer, f *results.Simulation) {
@@ -96,6 +153,12 @@ func rateText(v float64) string {
 	return results.FormatThree(v)
 }
 
+// parentFirst puts the connections that were opened before how they were closed.
+func parentFirst(list []results.SimulatedCount) []results.SimulatedCount {
+	key := func(c results.SimulatedCount) string { return strings.TrimSuffix(c.Path, ".opened") }
+	return slices.SortedStableFunc(slices.Values(list), func(a, b results.SimulatedCount) int { return cmp.Compare(key(a), key(b)) })
+}
+
 // forecastLabel is the path of a figure for people.
 func forecastLabel(path string) string {
 	switch path {
@@ -107,6 +170,8 @@ func forecastLabel(path string) string {
 		return "  closed first by us"
 	case "connections.closed_by_peer":
 		return "  closed first by the peer"
+	case "counts.dropped":
+		return "dropped"
 	case "resends.count":
 		return "requests sent again"
 	}

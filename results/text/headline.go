@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/results"
+	"github.com/kabench/kabench/results/record"
 )
 
 // Headline is the answer of a report on its first screen: a sentence, and three
@@ -48,7 +49,14 @@ func HeadlineOfRun(run *results.Run) Headline {
 	if !run.Valid && !(run.Partial() && len(run.Invalid) == 0) {
 		says = append(says, "This run is invalid, and its figures do not say what they seem to: "+cmp.Or(strings.Join(run.Invalid, "; "), "no reason was recorded")+".")
 	}
+	if run.Forecast != nil {
+		h.Figures = forecastFigures(run.Forecast)
+		says = append(says, forecastMade(run.Forecast))
+	}
 	says = append(says, runAnswer(run))
+	if run.Forecast != nil {
+		says = append(says, "First failure: "+FirstFailure(run)+".")
+	}
 	lost := run.LostArrivals()
 	if dropped := c.Dropped - min(lost, c.Dropped); dropped > 0 {
 		field := "load.max_in_flight"
@@ -70,7 +78,7 @@ func HeadlineOfRun(run *results.Run) Headline {
 		says = append(says, fmt.Sprintf("Expected %s %s, %s.", e.Path, e.Want, cmp.Or(e.Why, "seen "+e.Seen)))
 	}
 	for _, e := range run.Unjudged() {
-		says = append(says, fmt.Sprintf("Expected %s %s, which was not judged: %s.", e.Path, e.Want, e.Why))
+		says = append(says, unjudgedSays(e))
 	}
 	switch {
 	case !run.Complete:
@@ -334,4 +342,15 @@ func pluralWas(n uint64, thing string) string {
 		return results.FormatCount(n, thing) + " was"
 	}
 	return results.FormatCount(n, thing) + " were"
+}
+
+// HeadlineOf returns the headline of the reproduction, comparison or run in k.
+func HeadlineOf(k *record.Archive) Headline {
+	switch {
+	case k.Reproduction != nil:
+		return HeadlineOfReproduction(k.Reproduction)
+	case k.Comparison != nil:
+		return HeadlineOfComparison(k.Comparison)
+	}
+	return HeadlineOfRun(k.Run)
 }

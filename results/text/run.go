@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/results"
@@ -341,52 +340,6 @@ func renderNotes(b *bytes.Buffer, run *results.Run) {
 	renderExpectations(b, run)
 	if n := run.Recording.SuccessesOneIn; n > 1 && run.Recording.Error == "" {
 		fmt.Fprintf(b, "\nThe record holds one success in %d, every failure, and all that was sent again.\n", n)
-	}
-}
-
-// renderExpectations writes each expectation with the expected and the seen value: in
-// columns, unless one is too long for that.
-func renderExpectations(b *bytes.Buffer, run *results.Run) {
-	if len(run.Expect) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "\nExpectations\n")
-	var rows, stacked bytes.Buffer
-	t := table(&rows)
-	verdict := func(e results.Expectation) string {
-		switch {
-		case e.Met:
-			return "met    "
-		case e.Unknown:
-			return "NOT JUDGED"
-		}
-		return "NOT MET"
-	}
-	seen := func(e results.Expectation) string {
-		if e.Why != "" {
-			return e.Why
-		}
-		return "seen " + e.Seen
-	}
-	for _, e := range run.Expect {
-		fmt.Fprintf(t, "  %s\t%s\texpected %s\t%s\n", verdict(e), e.Path, e.Want, seen(e))
-	}
-	t.Flush()
-	width := len("NOT MET")
-	if len(run.Unjudged()) > 0 {
-		width = len("NOT JUDGED")
-	}
-	for _, e := range run.Expect {
-		wrap(&stacked, fmt.Sprintf("  %-*s  ", width, verdict(e)), fmt.Sprintf("%s: expected %s", e.Path, e.Want))
-		wrap(&stacked, strings.Repeat(" ", width+4), seen(e))
-	}
-	layout.Either(b, rows.String(), stacked.String())
-	if d := run.Baseline; d != nil {
-		text := fmt.Sprintf("%s of %s UTC (%s)", d.Name, d.Start.UTC().Format(time.DateTime), d.Dir)
-		if n := len(d.Others); n > 0 {
-			text += fmt.Sprintf(", and %d more", n)
-		}
-		wrap(b, "  The baseline: ", text)
 	}
 }
 

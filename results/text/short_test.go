@@ -28,7 +28,18 @@ func headlines() map[string]Headline {
 			withFailures(r)
 			r.Expect = []results.Expectation{{Path: "failures", Want: "0", Seen: "104"}, {Path: long, Want: long, Seen: long}}
 		},
-		"unknown": func(r *results.Run) { r.Expect = []results.Expectation{{Path: "pool.peak_pending", Unknown: true}} },
+		"unknown": func(r *results.Run) {
+			r.Expect = []results.Expectation{{Path: "failures", Want: "0", Seen: "0", Met: true}, {Path: "pool.peak_pending", Want: "<= 3", Why: "this client does not tell", Unknown: true}}
+		},
+		"forecast": func(r *results.Run) {
+			withFailures(r)
+			r.Forecast = &results.Simulation{
+				Seconds: 4 * 3600, Seed: 1, Spans: 4,
+				Figures: []results.SimulatedCount{{Path: "failures", Mean: 624, Low: 510, High: 757}, {Path: "connections.opened", Mean: 0, Low: 0, High: 22.1}},
+				First:   &results.SimulatedTime{Mean: 138, Low: 114, High: 169},
+			}
+			r.Expect = []results.Expectation{{Path: "failures", Want: ">= 5", Seen: "104", Met: true}}
+		},
 		"invalid": func(r *results.Run) {
 			r.Valid, r.Invalid = false, []string{"kabench fell behind: 1 % of requests started at least 83.1 ms late (load.max_lag is 50ms). Up to 113/s was on time. Lower load.rate or free up CPU", "and more"}
 		},
@@ -151,7 +162,8 @@ func TestShortAnswersSay(t *testing.T) {
 		"run, all well":                {"Measured", "None of 1040 requests failed; half were answered within 51.7 ms, and 99 in 100 within 53.8 ms.", ""},
 		"run, met":                     {"Expectations met", "None of 1040 requests failed; half were answered within 51.7 ms, and 99 in 100 within 53.8 ms.", ""},
 		"run, not met":                 {"Expectations not met", "104 of 1040 requests failed: 102 of them before_response / fin on reused connections, idle for 996 ms in the median. Expected failures 0, seen 104.", ""},
-		"run, unknown":                 {"Measured", "None of 1040 requests failed; half were answered within 51.7 ms, and 99 in 100 within 53.8 ms.", ""},
+		"run, unknown":                 {"Not judged", "None of 1040 requests failed; half were answered within 51.7 ms, and 99 in 100 within 53.8 ms. Expected pool.peak_pending <= 3, which was not judged: this client does not tell.", ""},
+		"run, forecast":                {"Forecast", "This is a forecast, and no request was sent: 4 hours were played. 104 of 1040 requests failed: 102 of them before_response / fin on reused connections, idle for 996 ms in the median. First failure: once in 2.3 minutes.", ""},
 		"run, invalid":                 {"Invalid", "The figures do not count: kabench fell behind: 1 % of requests started at least 83.1 ms late (load.max_lag is 50ms). Up to 113/s was on time.", "Lower load.rate or free up CPU."},
 		"run, no request":              {"Invalid", "The figures do not count: no request was due.", "Raise load.duration or load.rate."},
 		"run, no reason":               {"Invalid", "The figures do not count: no reason was recorded.", "Remove the reason, and run it again."},
@@ -173,6 +185,14 @@ func TestShortAnswersSay(t *testing.T) {
 		if got := [3]string{h.Outcome, h.Short, h.Do}; !found || got != want {
 			t.Errorf("%s (-want +got):\n%s", name, cmp.Diff(want, got))
 		}
+	}
+}
+
+// A remedy that sets nothing is called by its name.
+func TestRemedyThatSetsNothing(t *testing.T) {
+	says := clearedBy(headlineRun(withFailures), &results.RemedyRun{Remedy: "another server", Run: headlineRun(nil)})
+	if want := "With the remedy “another server” none of 1040 failed."; says != want {
+		t.Errorf("%q, want %q", says, want)
 	}
 }
 

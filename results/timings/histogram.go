@@ -128,21 +128,31 @@ func (h *Histogram) Clone() *Histogram {
 	return &c
 }
 
+// most is more than any run has. Counts of several processes are added, and must not wrap.
+const most = 1 << 53
+
+// total adds counts up; above most it stops.
+func total(sum uint64, counts []uint64) uint64 {
+	for _, n := range counts {
+		if sum > most || n > most {
+			return most + 1
+		}
+		sum += n
+	}
+	return sum
+}
+
 // Check says what in h cannot be. It is for a histogram that another process sent.
 func (h *Histogram) Check() error {
 	if h == nil {
 		return nil
-	}
-	sum := h.Zero
-	for _, n := range h.Buckets {
-		sum += n
 	}
 	switch {
 	case len(h.Buckets) > 0 && (h.First < lowest || h.First+len(h.Buckets)-1 > highest || len(h.Buckets) > highest-lowest+1):
 		return errors.New("a histogram has buckets that kabench does not use")
 	case len(h.Classic) != 0 && len(h.Classic) != len(Bounds):
 		return errors.New("a histogram has other classic buckets than kabench")
-	case sum != h.Count || !(h.Sum >= 0 && h.Sum <= math.MaxFloat64):
+	case h.Count > most || total(h.Zero, h.Buckets) != h.Count || total(0, h.Classic) > h.Count || !(h.Sum >= 0 && h.Sum <= math.MaxFloat64):
 		return errors.New("a histogram's count or sum cannot be")
 	}
 	return nil

@@ -111,6 +111,26 @@ func TestTimingsAsJSON(t *testing.T) {
 	}
 }
 
+// A histogram of another process whose counts contradict each other, or would wrap, is refused.
+func TestHistogramsThatCannotBe(t *testing.T) {
+	for text, fits := range map[string]bool{
+		`{"count":2,"sum":1,"zero":1,"first":0,"buckets":[1]}`:                                   true,
+		`{"count":1,"sum":1,"zero":1,"classic":[2,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}`: false,
+		`{"count":0,"sum":0,"first":0,"buckets":[9223372036854775808,9223372036854775808]}`:      false,
+		`{"count":18446744073709551615,"sum":0,"zero":18446744073709551615}`:                     false,
+		`{"count":1,"sum":0,"zero":1,"classic":[1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]}`: true,
+		`{"count":1,"sum":0,"zero":1,"first":0,"buckets":[18446744073709551615,1]}`:              false,
+	} {
+		var h Histogram
+		if err := json.Unmarshal([]byte(text), &h); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Check(); (err == nil) != fits {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
 // Whatever another process sends, it is refused, or can be merged.
 func FuzzTimingsAsJSON(f *testing.F) {
 	text, err := json.Marshal(filled())

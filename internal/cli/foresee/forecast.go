@@ -2,6 +2,7 @@
 package foresee
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -11,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/forecast"
-	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
@@ -77,13 +78,16 @@ func doForecast(c *cobra.Command, s *cli.Streams, o *forecastOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, _, restore := interrupt.Catch(c.Context(), s.Err)
+	ctx, _, _, restore := catch(c.Context(), s, func() string { return "" })
 	defer restore()
 	progress := newProgress(s, "forecast")
 	opts.Progress = progress.share
 	result, err := forecast.Run(ctx, p, opts)
 	progress.End()
-	if err != nil {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return exit.Interrupted
+	case err != nil:
 		return o.explain(err)
 	}
 	run, err := result.Document(p, cli.Version())
@@ -114,7 +118,6 @@ func (o *forecastOptions) load(c *cobra.Command) (*profiles.Profile, forecast.Op
 	if err != nil {
 		return nil, opts, err
 	}
-	opts.For = p.Load.Duration
 	if o.lasts != "" {
 		if opts.For, err = parseLong(o.lasts); err != nil {
 			return nil, opts, usage.Errorf(c.CommandPath(), "--for: %v", err)

@@ -1,12 +1,33 @@
 package foresee
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/interrupt"
 )
+
+// catch returns a context for work on virtual time, which the first signal ends; stop and
+// hard are for a real run, as interrupt.Catch returns them. waits names what such a run still
+// waits for at that moment; "": nothing.
+func catch(parent context.Context, s *cli.Streams, waits func() string) (soft, hard context.Context, stop <-chan struct{}, restore func()) {
+	hard, stop, release := interrupt.CatchWaiting(parent, s.Err, waits)
+	soft, cancel := context.WithCancel(hard)
+	go func() {
+		select {
+		case <-stop:
+			cancel()
+		case <-soft.Done():
+		}
+	}()
+	return soft, hard, stop, func() {
+		release()
+		cancel()
+	}
+}
 
 // progress says on stderr how far the work is, and how long the rest will take.
 type progress struct {

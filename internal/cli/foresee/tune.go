@@ -2,9 +2,11 @@ package foresee
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,7 +14,6 @@ import (
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/forecast"
-	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/tune"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
@@ -55,7 +56,8 @@ one that stays away from where the goal is missed, and the choices between which
 more cost for fewer failures.
 
 Then the recommended choice and the present one are run for real, each as long as the profile
-says, and kabench says where forecast and run disagree. That is exit code 1.`,
+says, and kabench says where forecast and run disagree. That is exit code 1; a run that is invalid proves nothing,
+which is exit code 3.`,
 		Example: `  kabench tune idle-race --axis pool.idle_timeout=100ms..2s --goal 'failures = 0'
   kabench tune mine.yaml --server probed.yaml --axis pool.idle_timeout=1s..60s --axis pool.max_conns=8..64 \
     --goal 'failures.rate < 0.01%' --cost connections.opened --for 1d`,
@@ -147,21 +149,32 @@ func doTune(c *cobra.Command, s *cli.Streams, o *tuneOptions) error {
 		}
 	}
 	opts.Requests = perChoice
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	var running atomic.Bool
+	soft, hard, stop, restore := catch(c.Context(), s, func() string {
+		if running.Load() {
+			return "requests in flight"
+		}
+		return ""
+	})
 	defer restore()
 	progress := newProgress(s, "tune")
 	t := &tuned{o: o, profile: p, opts: opts, units: map[string]results.Unit{}, slow: map[string]float64{}}
-	t.now, err = t.choice(ctx, nil)
+	t.now, err = t.choice(soft, nil)
 	if err == nil {
 		search := tune.Search{Axes: o.axis, Try: t.try, Most: o.most, Margin: o.margin / 100, Progress: progress.trial}
-		t.found, err = search.Run(ctx)
+		t.found, err = search.Run(soft)
 	}
 	progress.End()
-	if err != nil {
+	if t.stopped = errors.Is(err, context.Canceled); t.stopped {
+		if t.found == nil || len(t.found.Points) == 0 {
+			return exit.Interrupted // there is nothing to print
+		}
+	} else if err != nil {
 		return o.explain(err)
 	}
-	if !o.noRun && t.found.Safe != nil {
-		if err := t.prove(ctx, s, stop); err != nil {
+	if !o.noRun && !t.stopped && t.found.Safe != nil {
+		running.Store(true)
+		if err := t.prove(soft, hard, s, stop); err != nil {
 			return err
 		}
 	}
@@ -173,6 +186,8 @@ func doTune(c *cobra.Command, s *cli.Streams, o *tuneOptions) error {
 		return exit.Interrupted
 	case t.found.Cheapest == nil, t.disagrees():
 		return exit.Unmet
+	case t.unproven():
+		return exit.Invalid
 	}
 	return nil
 }
@@ -187,7 +202,8 @@ type tuned struct {
 	slow    map[string]float64 // the 99th percentile of response times, in seconds, by choice
 	found   *tune.Found
 	proofs  []proof
-	stopped bool // before all proofs were made
+	stopped bool          // by a signal: the search, or before all proofs were made
+	lasts   time.Duration // that each choice was forecast for
 }
 
 // choice is the forecast of one choice of settings.
@@ -215,6 +231,7 @@ func (t *tuned) choice(ctx context.Context, set map[string]string) (*choice, err
 	if err != nil {
 		return nil, err
 	}
+	t.lasts = r.For
 	all, err := r.All(p)
 	if err != nil {
 		return nil, err

@@ -17,21 +17,23 @@ import (
 
 // tunedDocument is what --json prints.
 type tunedDocument struct {
-	Schema   string                  `json:"schema"`
-	Name     string                  `json:"name"`
-	Goals    []string                `json:"goals"`
-	Cost     string                  `json:"cost"`
-	Axes     []string                `json:"axes"`
-	Tried    int                     `json:"tried"`
-	Exact    bool                    `json:"exact"` // false: --most ended the search before the boundary was exact
-	Now      tunedChoice             `json:"now"`
-	Cheapest *tunedChoice            `json:"cheapest"`
-	Safe     *tunedChoice            `json:"recommended"`
-	Nearest  *tunedChoice            `json:"nearest,omitempty"` // if no choice meets the goals
-	Knee     *tunedChoice            `json:"knee,omitempty"`
-	Front    []tunedChoice           `json:"front"`
-	Settings []results.ClientSetting `json:"settings"`
-	Proofs   []proof                 `json:"proofs"`
+	Schema string   `json:"schema"`
+	Name   string   `json:"name"`
+	Goals  []string `json:"goals"`
+	Cost   string   `json:"cost"`
+	Axes   []string `json:"axes"`
+	Tried  int      `json:"tried"`
+	Exact  bool     `json:"exact"` // false: --most or a signal ended the search before the boundary was exact
+	// Interrupted says that a signal ended the search or the real runs.
+	Interrupted bool                    `json:"interrupted,omitempty"`
+	Now         tunedChoice             `json:"now"`
+	Cheapest    *tunedChoice            `json:"cheapest"`
+	Safe        *tunedChoice            `json:"recommended"`
+	Nearest     *tunedChoice            `json:"nearest,omitempty"` // if no choice meets the goals
+	Knee        *tunedChoice            `json:"knee,omitempty"`
+	Front       []tunedChoice           `json:"front"`
+	Settings    []results.ClientSetting `json:"settings"`
+	Proofs      []proof                 `json:"proofs"`
 }
 
 // tunedChoice is one choice of settings, and what its forecast came to.
@@ -53,7 +55,7 @@ func (t *tuned) document() tunedDocument {
 	}
 	f := t.found
 	d := tunedDocument{
-		Schema: "kabench.tuned/v1", Name: t.profile.Name, Cost: t.o.cost, Axes: t.o.axes, Tried: len(f.Points), Exact: f.Whole,
+		Schema: "kabench.tuned/v1", Name: t.profile.Name, Cost: t.o.cost, Axes: t.o.axes, Tried: len(f.Points), Exact: f.Whole, Interrupted: t.stopped,
 		Now:      tunedChoice{map[string]string{}, t.now.outcome.Met, t.now.outcome.Miss, t.now.outcome.Cost, t.slow[""]},
 		Cheapest: one(f.Cheapest), Safe: one(f.Safe), Nearest: one(f.Nearest), Knee: one(f.Knee), Front: []tunedChoice{}, Settings: []results.ClientSetting{}, Proofs: t.proofs,
 	}
@@ -79,13 +81,17 @@ func (t *tuned) print(s *cli.Streams) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s: %s at the least %s\n", d.Name, strings.Join(d.Goals, ", "), d.Cost)
 	exact := ""
-	if !d.Exact {
+	switch {
+	case t.stopped && len(t.proofs) == 0:
+		exact = "; stopped before the end"
+	case !d.Exact:
 		exact = "; --most ended the search before the boundary was exact"
 	}
-	layout.Paragraph(&b, "", fmt.Sprintf("%s forecast, each with %s of traffic; nothing was sent for that%s", results.FormatCount(uint64(d.Tried), "choice"), text.LongTime(t.opts.For.Seconds()), exact))
+	layout.Paragraph(&b, "", fmt.Sprintf("%s forecast, each with %s of traffic; nothing was sent for that%s", results.FormatCount(uint64(d.Tried), "choice"), text.LongTime(t.lasts.Seconds()), exact))
 	fmt.Fprintln(&b)
 	t.printChoices(&b, &d)
 	switch {
+	case d.Interrupted && d.Safe == nil: // what was found stands above, and is not the end of the search
 	case d.Cheapest == nil:
 		fmt.Fprintln(&b)
 		layout.Paragraph(&b, "NO CHOICE MEETS THE GOAL  ", fmt.Sprintf("The nearest is %s. Widen the axes, vary something else, or relax the goal", setText(d.Nearest.Set)))
@@ -154,6 +160,7 @@ func (t *tuned) printProofs(b *bytes.Buffer) {
 	}
 	rows.Flush()
 	for _, p := range t.proofs {
+		fmt.Fprintf(b, "  %s: %s\n", p.Name, p.Dir)
 		if len(p.Invalid) > 0 {
 			layout.Paragraph(b, "  "+p.Name+": NOT JUDGED  ", "the run is invalid: "+strings.Join(p.Invalid, "; "))
 		}

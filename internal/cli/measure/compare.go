@@ -150,10 +150,10 @@ func makeRuns(c *cobra.Command, s *cli.Streams, o *compareOptions, plan *matrix.
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	progress := cli.NewProgress(s)
+	ctx, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, progress.WaitsFor)
 	defer told.close(c.Context(), s, stop)
 	defer restore()
-	progress := cli.NewProgress(s)
 	fleet, dismiss, err := o.fleet.Open(ctx, s, progress, false)
 	if err != nil {
 		return err

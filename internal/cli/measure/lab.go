@@ -106,7 +106,7 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 	if len(cannot) > 0 {
 		serving["cannot"] = cannot
 	}
-	if err := s.Line(serving, "serving %s at %s; press Ctrl-C to stop%s", p.Name, at, notes); err != nil {
+	if err := s.Line(serving, "serving %s at %s (Ctrl-C stops it)%s", p.Name, at, notes); err != nil {
 		return err
 	}
 	<-stop

@@ -126,7 +126,8 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	progress := cli.NewProgress(s)
+	ctx, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, progress.WaitsFor)
 	defer told.close(c.Context(), s, stop)
 	defer restore()
 	p, forecast, err := o.profile(ctx, s, stop)
@@ -138,7 +139,6 @@ func doReproduce(c *cobra.Command, s *cli.Streams, o *reproduceOptions) error {
 		return err
 	}
 	out := o.dir
-	progress := cli.NewProgress(s)
 	progress.Silent = progress.Silent || silent
 	fleet, dismiss, err := o.fleet.Open(ctx, s, progress, false)
 	if err != nil {

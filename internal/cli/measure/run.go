@@ -106,7 +106,8 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop, restore := interrupt.Catch(c.Context(), s.Err)
+	progress := cli.NewProgress(s)
+	ctx, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, progress.WaitsFor)
 	defer page.close(c.Context(), s, stop)
 	defer told.close(c.Context(), s, stop)
 	defer restore()
@@ -114,7 +115,6 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	if o.bare {
 		out = ""
 	}
-	progress := cli.NewProgress(s)
 	progress.Title, progress.Silent = p.Name, progress.Silent || silent
 	fleet, dismiss, err := o.fleet.Open(ctx, s, progress, true)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlpmetric/otlpmetrichttp"
@@ -103,12 +104,16 @@ func Start(given, version string, book *telemetry.Book) (*Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkEnvironment(); err != nil {
+		return nil, err
+	}
 	ctx := context.Background()
 	e := &Exporter{book: book, failed: make(chan failure, waiting), stop: make(chan struct{})}
 	e.life, e.giveUp = context.WithCancel(ctx)
 	e.classic = strings.EqualFold(os.Getenv("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"), "explicit_bucket_histogram")
 	// What the SDK has to say comes here, not to standard error in the middle of the progress.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(e.blame))
+	otel.SetLogger(logr.Discard())
 	if e.metrics, err = otlpmetrichttp.New(ctx, otlpmetrichttp.WithEndpointURL(metricsURL), otlpmetrichttp.WithTimeout(exportTime)); err != nil {
 		return nil, err
 	}

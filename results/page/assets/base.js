@@ -105,3 +105,6 @@ function outcomes(failed) {
 }
 
 const highest = (...lists) => lists.reduce((top, list) => list.reduce((t, v) => (v > t ? v : t), top), 0);
+
+// without says why a chart is empty. A forecast has counts, and no record to draw.
+const without = (run, why) => (run.forecast ? 'a forecast has no record, because no request was sent.' : why);

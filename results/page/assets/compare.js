@@ -64,8 +64,11 @@ function figureTable(runs) {
 }
 
 function expectations(runs) {
-  const all = runs.flatMap((r) => (r.doc.expectations || []).map((e) => [runs.length > 1 ? r.name : '', e.path, e.want, e.why || e.seen, e.met ? 'met' : e.unknown ? 'unknown' : { bad: 'not met' }]));
-  return all.length ? scroll([runs.length > 1 ? 'run' : '', 'value', 'expected', 'measured', ''], all, [1, 2, 3], true) : null;
+  const several = runs.length > 1;
+  const verdict = (e) => (e.met ? 'met' : e.unknown ? el('b', {}, 'NOT JUDGED') : { bad: 'NOT MET' });
+  const all = runs.flatMap((r) => (r.doc.expectations || []).map((e) => [...(several ? [r.name] : []), e.path, verdict(e), e.want, e.why || e.seen]));
+  const head = [...(several ? ['run'] : []), 'value', 'verdict', 'expected', runs.every((r) => r.forecast) ? 'forecast' : 'measured'];
+  return all.length ? scroll(head, all, several ? [1, 2, 3, 4] : [1, 2, 3], true) : null;
 }
 
 // The ends of an interval, if there is one.

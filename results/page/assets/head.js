@@ -15,7 +15,7 @@ function head(data) {
   text('answer', h.short || h.answer);
   text('do', h.do || '');
   byID('do').hidden = !h.do;
-  document.body.classList.toggle('bad-answer', !h.good && (h.figures || []).some((f, i) => !i && !f.value.startsWith('0.00')));
+  document.body.classList.toggle('bad-answer', !h.good && (h.figures || []).some((f, i) => !i && f.value !== '0' && !f.value.startsWith('0.00')));
   document.body.classList.toggle('void', Boolean(h.do)); // the figures are no answer
   byID('live').hidden = !data.live;
   byID('figures').replaceChildren(...(h.figures || []).map((f) => el('li', {}, el('span', { class: 'value' }, f.value), el('span', { class: 'label' }, f.label), el('span', { class: 'note' }, f.note || ''))));

@@ -1,8 +1,10 @@
 // Charts of response times: percentile curves, and a heat map.
 
+const noTimes = (run) => (run.doc.counts.ok ? without(run, 'no time of a response was recorded.') : 'no request succeeded, so there are no times.');
+
 function curves(run, scale) {
   return picture({
-    name: scale.many ? run.name : null, empty: run.response.length ? null : 'no request succeeded, so there are no times.',
+    name: scale.many ? run.name : null, empty: run.response.length ? null : noTimes(run),
     label: 'Percentiles of response and service time' + (run.response.length ? '; the longest response took ' + duration(run.response[run.response.length - 1].s) : ''),
     option: () => {
       const c = colours(), o = common(c);
@@ -49,7 +51,7 @@ function percentileLines(run, scale) {
   const at = (i) => Number((i * h.step).toFixed(3));
   const points = (list) => list.flatMap((v, i) => (v > 0 ? [[at(i), v], [at(i + 1), v]] : [[at(i), null]]));
   return picture({
-    time, name: scale.many ? run.name + ': percentiles' : 'Percentiles', height: '17rem', empty: h.cells.length ? null : 'no request succeeded, so there are no times.',
+    time, name: scale.many ? run.name + ': percentiles' : 'Percentiles', height: '17rem', empty: h.cells.length ? null : noTimes(run),
     label: 'Percentiles of response time over time: ' + kinds.map(([k]) => title(k) + ' at most ' + duration(highest(l[k]))).join(', '),
     option: () => {
       const c = colours(), o = common(c, time);
@@ -93,7 +95,7 @@ function heatMap(run, scale) {
     return rect && { type: 'rect', shape: rect, style: { fill: api.visual('color'), opacity: api.style().opacity } };
   };
   return picture({
-    time, name: scale.many ? run.name + ': every response' : 'Every response', empty: h.cells.length || h.failed.length ? null : 'no response arrived, and no request failed.', height: '17rem',
+    time, name: scale.many ? run.name + ': every response' : 'Every response', empty: h.cells.length || h.failed.length ? null : run.doc.counts.ok || run.doc.counts.failed ? without(run, 'no response was recorded.') : 'no response arrived, and no request failed.', height: '17rem',
     label: 'Heat map of response times over time' + (h.rows.length ? ', from ' + name(0) + ' to ' + name(h.rows.length - 1) : '') + (failures ? '; ' + integer(failures) + ' failures' : '; no failures'),
     option: () => {
       const c = colours(), o = common(c, time);

@@ -31,21 +31,29 @@ function lifelines(run, scale) {
   const l = run.lifelines;
   const panel = el('div', { class: 'panel' }, scale.many ? el('h3', {}, run.name) : null);
   if (!l.lanes.length) {
-    panel.append(el('p', { class: 'empty' }, 'None: no connection was recorded.'));
+    panel.append(el('p', { class: 'empty' }, 'None: ' + without(run, 'no connection was recorded.')));
     return { panel };
   }
   const state = { all: l.lanes.length <= firstLanes, selected: -1, lane: -1 };
-  const lanes = () => (state.all ? l.lanes : l.lanes.slice(0, firstLanes));
+  // lanes are those shown: while the page is zoomed, only those with something in that time.
+  const lanes = () => {
+    const part = zoomOf(time.axis);
+    const list = part ? l.lanes.filter((lane) => inside(lane, part)) : l.lanes;
+    return state.all ? list : list.slice(0, firstLanes);
+  };
+  const since = (lane) => (lane.opened >= 0 ? lane.opened : lane.exchanges.length ? lane.exchanges[0].leased : 0);
+  const inside = (lane, part) => since(lane) <= part[1] && lane.ended >= part[0];
   const title = (lane) => (lane.conn ? 'conn ' + lane.conn : 'no conn');
+  const time = timeOf(run, scale), end = time.end();
   const failures = l.lanes.flatMap((lane, y) => lane.exchanges.map((x) => ({ lane, x, y })).filter((f) => f.x.failed));
+  const nths = new Map(failures.map((f, i) => [f.x, i])); // a failure's number
   const evidence = el('div', { class: 'evidence', hidden: true, role: 'region', 'aria-label': 'Evidence of a failure', tabindex: '-1', 'aria-live': 'polite' });
   const said = el('p', { class: 'unseen', role: 'status' }); // the selected failure, for screen readers
-  const time = timeOf(run, scale), end = time.end();
 
   const chart = picture({
     time,
     label: 'Lifelines of ' + l.lanes.length + ' connections with ' + failures.length + ' failures. The left and right arrow keys move between failures, Enter opens the evidence; up and down move between lanes and say how each ended.',
-    option: () => option(),
+    option: (drawn) => option(drawn),
     ready: (drawn) => {
       drawn.on('click', (e) => { if (e.data && e.data.failure != null) open(e.data.failure, false); });
     },
@@ -58,8 +66,14 @@ function lifelines(run, scale) {
   box.setAttribute('tabindex', '0');
   box.setAttribute('role', 'application');
   box.setAttribute('aria-roledescription', 'lifelines');
-  const size = () => { box.style.height = lanes().length * laneHeight + 70 + 'px'; };
-  size();
+  // size makes the chart as high as its lanes need.
+  const size = (list, drawn) => {
+    const height = Math.max(list.length, 1) * laneHeight + 70 + 'px';
+    if (box.style.height === height) return;
+    box.style.height = height;
+    if (drawn) drawn.resize();
+  };
+  size(lanes());
   box.addEventListener('keydown', (e) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key], row = { ArrowDown: 1, ArrowUp: -1 }[e.key];
     if (step && failures.length) {
@@ -78,22 +92,26 @@ function lifelines(run, scale) {
   function tell(y) {
     state.lane = y;
     said.textContent = 'Lane ' + (y + 1) + ' of ' + l.lanes.length + ': ' + title(l.lanes[y]) + ', ' + l.lanes[y].how;
-    if (y >= lanes().length) showAll();
-    else draw(chart);
+    show(y);
+  }
+
+  // show draws the chart again, with all of the time and all lanes if lane y is not there else.
+  function show(y) {
+    const part = zoomOf(time.axis);
+    if (part && !inside(l.lanes[y], part)) resetZoom();
+    if (lanes().includes(l.lanes[y])) draw(chart);
+    else showAll();
   }
 
   function select(i) {
     state.selected = i;
     state.lane = failures[i].y;
     said.textContent = 'Failure ' + (i + 1) + ' of ' + failures.length + ': request ' + failures[i].x.seq + ', ' + failures[i].x.outcome;
-    if (failures[i].y >= lanes().length) showAll();
-    else draw(chart);
+    show(failures[i].y);
   }
 
   function showAll() {
     state.all = true;
-    size();
-    if (chart.drawn) chart.drawn.resize();
     draw(chart);
     more.hidden = true;
   }
@@ -136,28 +154,27 @@ function lifelines(run, scale) {
   }
   evidence.addEventListener('keydown', (e) => { if (e.key === 'Escape') { evidence.hidden = true; box.focus(); } });
 
-  function option() {
+  function option(drawn) {
     const c = colours(), o = common(c, time), list = lanes(), part = zoomOf(time.axis), span = part ? part[1] - part[0] : end;
     const exchanges = [], idle = [], left = [], timers = [], failed = [], ends = { us: [], peer: [], reset: [], unknown: [] };
-    let nth = 0;
+    size(list, drawn);
     list.forEach((lane, y) => {
-      const opened = lane.opened >= 0 ? lane.opened : lane.exchanges.length ? lane.exchanges[0].leased : 0;
       // Between consecutive exchanges the connection was idle. Where exchanges are left out, this is unknown.
-      let since = opened, use = 0;
+      let last = since(lane), use = 0;
       lane.exchanges.forEach((x, k) => {
-        if (lane.conn && x.leased > since) {
+        if (lane.conn && x.leased > last) {
           const missing = Math.max(x.use - use - 1, 0);
-          const known = missing ? Math.min(Math.max(x.leased - x.idle, since), x.leased) : since; // x.idle is its idle time
-          if (known > since) left.push({ value: [since, known, y, missing] });
+          const known = missing ? Math.min(Math.max(x.leased - x.idle, last), x.leased) : last; // x.idle is its idle time
+          if (known > last) left.push({ value: [last, known, y, missing] });
           if (x.leased > known) idle.push({ value: [known, x.leased, y] });
         }
-        since = Math.max(since, x.done);
+        last = Math.max(last, x.done);
         use = x.use;
+        const nth = x.failed ? nths.get(x) : undefined;
         const colour = x.failed ? phaseColour(phaseOf(x.outcome)) : c.blue;
-        exchanges.push({ value: [Math.max(x.leased, 0), x.done, y, x.seq, x.use, x.idle, x.outcome || ''], failure: x.failed ? nth : undefined, itemStyle: { color: colour, opacity: x.failed ? 1 : 0.75 } });
+        exchanges.push({ value: [Math.max(x.leased, 0), x.done, y, x.seq, x.use, x.idle, x.outcome || ''], failure: nth, itemStyle: { color: colour, opacity: x.failed ? 1 : 0.75 } });
         if (x.failed) {
           failed.push({ value: [x.done, y, x.seq, x.outcome], failure: nth, symbolSize: nth === state.selected ? 17 : 10, itemStyle: { color: colour, borderColor: nth === state.selected ? c.ink : c.paper, borderWidth: nth === state.selected ? 2.5 : 1 } });
-          nth++;
         }
         const next = lane.exchanges[k + 1], due = x.done + l.idle_timeout;
         // The timer restarts with each exchange: it is drawn where it ran out, and where a request failed just before.
@@ -166,8 +183,8 @@ function lifelines(run, scale) {
       });
       if (!lane.end) return;
       const missing = lane.exchanges.length ? Math.max(lane.end.uses - use, 0) : 0;
-      const known = missing ? Math.max(lane.end.at - Math.max(lane.end.idle, 0), since) : since;
-      if (known > since) left.push({ value: [since, known, y, missing] });
+      const known = missing ? Math.max(lane.end.at - Math.max(lane.end.idle, 0), last) : last;
+      if (known > last) left.push({ value: [last, known, y, missing] });
       if (lane.end.at > known) idle.push({ value: [known, lane.end.at, y] });
       const over = lane.exchanges.some((x) => x.failed && Math.abs(x.done - lane.end.at) < 0.02 * span); // the failure's diamond is there
       ends[lane.end.by].push({ value: [lane.end.at, y], symbolOffset: over ? [9, 0] : undefined });
@@ -192,7 +209,7 @@ function lifelines(run, scale) {
     };
     o.grid = { left: 78, right: 16, top: 34, bottom: 28 };
     o.xAxis = timeAxis(c, time, end, { interval: null, splitNumber: 6, splitLine: { show: true, lineStyle: { color: c.line } } });
-    o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: (v, y) => (y === state.lane ? c.ink : c.soft), fontSize: 11, interval: 0 }, splitLine: { show: false } };
+    o.yAxis = { type: 'category', inverse: true, data: list.map(title), axisTick: { show: false }, axisLine: { show: false }, axisLabel: { color: (v, y) => (list[y] === l.lanes[state.lane] ? c.ink : c.soft), fontSize: 11, interval: 0 }, splitLine: { show: false } };
     const bar = (half, least) => (params, api) => {
       const a = api.coord([api.value(0), api.value(2)]), b = api.coord([api.value(1), api.value(2)]);
       const rect = echarts.graphic.clipRectByRect({ x: a[0], y: a[1] - half, width: Math.max(b[0] - a[0], least), height: 2 * half }, { x: params.coordSys.x, y: params.coordSys.y, width: params.coordSys.width, height: params.coordSys.height });
@@ -206,6 +223,7 @@ function lifelines(run, scale) {
       ...marks.map(([by, m]) => ({ name: m.name, type: 'scatter', symbol: m.symbol, symbolSize: m.size, data: ends[by], itemStyle: { color: m.colour(c) }, z: 3 })),
       { name: 'failure', type: 'scatter', symbol: 'diamond', symbolSize: 10, data: failed, itemStyle: { color: c.vermilion }, z: 4, cursor: 'pointer' },
     ];
+    if (!list.length) o.graphic = none(c, 'middle');
     return o;
   }
 

@@ -81,6 +81,13 @@ function spelledSection(all) {
       scroll(['client', 'field', 'write', 'where'], r.settings.map((s) => [s.client, s.path + ' = ' + s.value, says(s), where(s)]), [2, 3], true))), 'panels');
 }
 
+// forecastPanel has what is expected of a run that was played on virtual time.
+function forecastPanel(run, several) {
+  const f = run.forecast;
+  return el('div', { class: 'panel' }, several ? el('h3', {}, run.name) : null, scroll(f.head, f.rows, [], true),
+    el('p', { class: 'how' }, 'First failure: ' + f.first + '.'), el('h3', {}, 'Not in this forecast'), el('ul', {}, ...(f.left_out || []).map((text) => el('li', {}, text))));
+}
+
 // shortNamed returns the runs by the short names of their configurations; the full ones are
 // in the table of settings.
 function shortNamed(data) {
@@ -94,6 +101,8 @@ function body(data) {
   if (runs.length > 1) found.push(section('figures-table', data.kind === 'reproduction' ? 'The incident and its remedies' : 'The runs side by side', data.kind === 'comparison' ? 'The first valid run of each configuration. The charts below show the same runs.' : null, [figureTable(runs)], 'panels'));
   if ((data.spelled || []).length) found.push(spelledSection(data.spelled));
   if (!runs.length) return found;
+  const played = runs.filter((r) => r.forecast);
+  if (played.length) found.push(section('forecast', 'The forecast', 'The traffic was played on virtual time: no request was sent, and the rules of the pool are those of real runs.', played.map((r) => forecastPanel(r, runs.length > 1)), 'panels'));
   const real = runs.filter((r) => r.driver);
   if (real.length) found.push(section('driver', 'The real client', 'The requests were sent by a real client in a process of its own. ' + (real.every((r) => r.doc.driver.looked) ? 'What happened on its connections was seen by kabench, not told by the client; its error texts stand beside that.' : 'What happened on its connections could not be seen in every run: where it was not, phases and causes are taken from the client\u2019s error texts.'), real.map((r) => driverPanel(r, runs.length > 1)), 'panels'));
   const fleets = runs.filter((r) => r.agents);

@@ -45,7 +45,7 @@ function traffic(run, scale) {
   const failing = kinds.filter((k) => phaseOf(k) !== 'schedule'), dropped = sum(kinds) - sum(failing); // dropped requests were not started
   return picture({
     time, name: scale.many ? run.name : null, height: scale.anyFailed ? '25rem' : '18rem',
-    empty: f.due.length ? null : 'no exchange was recorded.',
+    empty: f.due.length ? null : without(run, 'no exchange was recorded.'),
     label: 'Requests due, started and ok per second over time' + (failing.length ? '; ' + sum(failing) + ' failures in ' + failing.join(', ') : '; no failures') + (dropped ? '; ' + dropped + ' dropped' : ''),
     option: () => {
       const c = colours(), o = common(c, time), end = time.end();
@@ -105,7 +105,7 @@ function poolPicture(run, scale) {
   if (p.max_conns > 0) bounds.push(['max_conns ' + p.max_conns, p.max_conns]);
   if (p.pending_max >= 0) bounds.push(['pending_max ' + p.pending_max, p.pending_max]);
   return picture({
-    time, name: scale.many ? run.name : null, empty: p.t.length ? null : 'the pool was not sampled.',
+    time, name: scale.many ? run.name : null, empty: p.t.length ? null : without(run, 'the pool was not sampled.'),
     label: 'The pool over time: at most ' + highest(p.leased) + ' leased, ' + highest(p.idle) + ' idle, ' + highest(p.dialing) + ' dialing, ' + highest(p.pending) + ' pending',
     option: () => {
       const c = colours(), o = common(c, time);
@@ -138,7 +138,7 @@ function socketPicture(run, scale) {
   const predicted = s.predicted > 0 && s.predicted <= 4 * scale.end(run);
   const time = { axis: scale.axis(run), end: () => (predicted ? Math.max(scale.end(run), s.predicted * 1.05) : scale.end(run)) };
   return picture({
-    time, name: scale.many ? run.name : null, empty: s.t.length ? null : 'sockets were not seen' + (why ? ': ' + why : '.'),
+    time, name: scale.many ? run.name : null, empty: s.t.length ? null : without(run, 'sockets were not seen' + (why ? ': ' + why : '.')),
     label: 'Sockets over time: at most ' + highest(s.established) + ' ESTABLISHED, ' + highest(s.time_wait) + ' in TIME_WAIT on our side'
       + (s.time_wait_server.length ? ', ' + highest(s.time_wait_server) + ' on the server\u2019s' : '') + ', ' + used + ' ports used' + (s.ports_available ? ' of ' + s.ports_available : ''),
     option: () => {
