@@ -16,7 +16,7 @@ target: {lab: {threads: 4, delay: 100ms}}
 // limitOf plays one span, and returns what the limit was.
 func limitOf(t *testing.T, lasts time.Duration, limit string) *results.LimitSeen {
 	t.Helper()
-	n, err := factsFor(t, overload, "load.limit="+limit).play(span{seed: 1, counts: lasts, own: true})
+	n, err := factsFor(t, overload, "load.limit="+limit).play(span{seed: 1, counts: lasts, own: true}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
