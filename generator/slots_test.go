@@ -87,3 +87,21 @@ func TestFixedLimitTellsNothing(t *testing.T) {
 		t.Errorf("%+v", o.Limit())
 	}
 }
+
+// What the loop costs per request if its limit adapts.
+func BenchmarkOpenAdaptive(b *testing.B) {
+	for _, a := range []limit.Algorithm{limit.AIMD, limit.Vegas, limit.Gradient2} {
+		b.Run(a.String(), func(b *testing.B) {
+			epoch := time.Now()
+			o := &Open{Engine: &Each{Doer: instant{epoch}}, Observer: blind{}, Load: Load{Limit: limit.Limit{Algorithm: a}}, Schedule: func(yield func(time.Duration) bool) {
+				for range b.N {
+					if !yield(0) {
+						return
+					}
+				}
+			}}
+			b.ReportAllocs()
+			o.Run(b.Context(), epoch, nil)
+		})
+	}
+}

@@ -21,9 +21,6 @@ const (
 
 var algorithms = enum.Names[Algorithm]{"fixed", "aimd", "vegas", "gradient2"}
 
-// Algorithms are the names of all algorithms.
-func Algorithms() []string { return slices.Clone(algorithms) }
-
 func (a Algorithm) String() string                   { return algorithms.Text(a) }
 func (a Algorithm) MarshalText() ([]byte, error)     { return algorithms.Marshal(a) }
 func (a *Algorithm) UnmarshalText(text []byte) error { return algorithms.Unmarshal(text, a) }

@@ -50,12 +50,12 @@ func TestGradient2ClimbsAndOthersSettle(t *testing.T) {
 // The limit is in the document. More than an hour is played in one piece, because the limit
 // remembers.
 func TestForecastTellsTheLimit(t *testing.T) {
-	run := document(t, Options{For: time.Minute}, overload, "load.limit=aimd")
+	run := document(t, Options{For: 10 * time.Second, Requests: 1}, overload, "load.limit=aimd")
 	want := results.LimitSeen{Algorithm: "aimd", Initial: 20, Lowest: 20, Highest: 200, Final: 200}
 	if run.Limit == nil || *run.Limit != want || !run.Counts.Balance() {
 		t.Errorf("%+v, want %+v; %+v", run.Limit, want, run.Counts)
 	}
-	if run := document(t, Options{For: time.Second}, overload); run.Limit != nil {
+	if run := document(t, Options{For: time.Second, Requests: 1}, overload); run.Limit != nil {
 		t.Errorf("a fixed limit is told: %+v", *run.Limit)
 	}
 	for limit, spans := range map[string]int{"fixed": 2, "vegas": 1} {
