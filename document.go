@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/judge"
 	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
@@ -31,6 +32,7 @@ func (r *run) measure() {
 	}
 	w.exhaustion.Fill(doc)
 	r.measurePackets()
+	doc.Limit = tr.open.Limit()
 	doc.Instrument.Arrivals.Trace = r.profile.Load.Described()
 	doc.Instrument.SetCPUPerExchange(doc.Counts)
 	doc.Preset = asPreset(r.profile, doc.Outcomes)
@@ -82,7 +84,7 @@ func (r *run) judge() {
 	if why := r.watch.guard.Why(); why != "" {
 		doc.Invalid = append(doc.Invalid, why)
 	}
-	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer, Share: r.share != nil}
+	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Limit: adaptive(load), Buffer: load.Buffer, Share: r.share != nil}
 	judge.Run(doc, limits)
 	if r.share == nil { // else the whole run is advised
 		judge.Advise(doc, limits)
@@ -90,6 +92,14 @@ func (r *run) judge() {
 	doc.Expect = expect.CheckAgainst(doc, expect.References{
 		Incident: r.opts.Incident, Baseline: b.run(), Baselines: b.all(), Above: r.watch.recorder.Above, Spans: r.spans(),
 	}, r.expect)
+}
+
+// adaptive is the name of load's limit; "" if that is fixed.
+func adaptive(load generator.Load) string {
+	if !load.Limit.Adaptive() {
+		return ""
+	}
+	return load.Limit.Algorithm.String()
 }
 
 // asPreset describes the real client whose pool the profile has, and what that client

@@ -280,7 +280,7 @@ func (f *fleetRun) lost(doc *results.Run) (n int) {
 // judge decides whether the run is valid, and which expectations it met.
 func (f *fleetRun) judge() {
 	load, doc := f.profile.Load, &f.doc
-	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Buffer: load.Buffer}
+	limits := judge.Limits{MaxLag: load.MaxLag, MaxInFlight: load.MaxInFlight, Limit: adaptive(load), Buffer: load.Buffer}
 	judge.Run(doc, limits)
 	judge.Advise(doc, limits)
 	doc.Expect = expect.CheckAgainst(doc, expect.References{

@@ -138,6 +138,9 @@ func (r *run) sawSockets(s *results.SocketSample) {
 }
 
 func (r *run) sample(s results.Sample) error {
+	if seen := r.traffic.open.Limit(); seen != nil {
+		s.Limit = seen.Final
+	}
 	r.watch.guard.Look(s.Sockets)
 	r.watch.sockets.Add(s.Sockets)
 	r.watch.latest.Store(&s)

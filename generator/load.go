@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/kabench/kabench/generator/limit"
 )
 
 // Load is the `load:` section of a profile.
@@ -32,6 +34,10 @@ type Load struct {
 	// MaxInFlight caps exchanges in flight, at least 1. A request due at the
 	// cap is dropped and counted, unless Buffer has room.
 	MaxInFlight int `yaml:"max_in_flight"`
+	// Limit is how the cap of exchanges in flight follows what they say: fixed (MaxInFlight),
+	// or the name of an adaptive algorithm, which takes the place of MaxInFlight, or a mapping
+	// with its parameters.
+	Limit limit.Limit `yaml:"limit,omitempty"`
 	// Buffer is how many due requests may wait for a slot instead of being dropped
 	// (back-pressure). How many wait, and for how long, is recorded.
 	Buffer int `yaml:"buffer"`
@@ -116,10 +122,29 @@ func (l Load) Validate() error {
 	if l.Buffer < 0 {
 		bad("buffer: %d is below 0 (0 means none waits)", l.Buffer)
 	}
+	errs = append(errs, l.badLimit()...)
 	if !l.Trace.Set() {
 		errs = append(errs, l.badArrivals()...)
 	}
 	return errors.Join(errs...)
+}
+
+// badLimit returns the complaints about the adaptive limit.
+func (l Load) badLimit() (errs []error) {
+	if joined, ok := l.Limit.Validate().(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			errs = append(errs, fmt.Errorf("limit.%w", err))
+		}
+	}
+	return errs
+}
+
+// MostInFlight is the most exchanges that may ever be in flight, and the field that says so.
+func (l Load) MostInFlight() (most int, path string) {
+	if !l.Limit.Adaptive() {
+		return l.MaxInFlight, "load.max_in_flight"
+	}
+	return l.Limit.Resolved().Max, "load.limit.max"
 }
 
 // badArrivals returns the complaints about the parameters of the process.

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/kabench/kabench/generator/limit"
 	"github.com/kabench/kabench/results"
 )
 
@@ -22,8 +23,8 @@ type Observer interface {
 //
 // Set the exported fields, then call Run once.
 type Open struct {
-	// Load bounds the loop by WarmUp, MaxInFlight (0: no cap) and Buffer; its other
-	// fields are in Schedule, or the Engine's to keep.
+	// Load bounds the loop by WarmUp, MaxInFlight (0: no cap) or Limit, and Buffer; its
+	// other fields are in Schedule, or the Engine's to keep.
 	Load     Load
 	Schedule Schedule // such as Load.Schedule
 	Engine   Engine
@@ -39,9 +40,11 @@ type Open struct {
 	doing     atomic.Int64 // exchanges from the decision to start them until observed
 
 	mu       sync.Mutex
-	inFlight int       // guarded by mu: slots taken
-	waiting  []waiting // guarded by mu: first come first; empty unless every slot is taken, or the run is to stop
-	closed   bool      // guarded by mu: nothing that waits is started any more
+	slots    int             // guarded by mu: how many there are
+	adapts   *limit.Adaptive // guarded by mu: what slots follows; nil: they are fixed
+	inFlight int             // guarded by mu: slots taken; more than slots after the limit has fallen
+	waiting  []waiting       // guarded by mu: first come first; empty unless every slot is taken, or the run is to stop
+	closed   bool            // guarded by mu: nothing that waits is started any more
 }
 
 // waiting is an exchange in the bounded buffer.
@@ -63,6 +66,7 @@ type waiting struct {
 // flight are allowed to finish. When ctx is done, the Engine gives those up as well.
 func (o *Open) Run(ctx context.Context, epoch time.Time, stop <-chan struct{}) time.Duration {
 	o.ctx, o.epoch = ctx, epoch
+	o.openSlots()
 	o.walking.Store(true)
 	o.Engine.Begin(ctx, epoch, o.finished)
 	defer o.watch(ctx, stop)()
@@ -183,8 +187,9 @@ const (
 func (o *Open) admit(e *results.Exchange, now time.Duration) decision {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.Load.MaxInFlight <= 0 || o.inFlight < o.Load.MaxInFlight {
+	if o.inFlight < o.slots && len(o.waiting) == 0 { // those that wait come first
 		o.inFlight++
+		e.InFlight = o.inFlight
 		return start
 	}
 	if len(o.waiting) < o.Load.Buffer {
@@ -194,19 +199,30 @@ func (o *Open) admit(e *results.Exchange, now time.Duration) decision {
 	return drop
 }
 
-// release passes the slot of a finished exchange to the first exchange in the buffer, and
-// returns that one; nil if the buffer is empty and the slot is free now.
-func (o *Open) release(now time.Duration) *results.Exchange {
+// release frees the slot of e, which is over, and passes a free slot to the first exchange in
+// the buffer. It returns that one; nil if the buffer is empty or no slot is free.
+func (o *Open) release(e *results.Exchange, now time.Duration) *results.Exchange {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.inFlight--
+	if o.adapts != nil {
+		o.learn(e)
+	}
+	return o.fill(now)
+}
+
+// fill gives a free slot to the first exchange in the buffer, and returns that one; nil if
+// the buffer is empty or no slot is free. o.mu must be held.
+func (o *Open) fill(now time.Duration) *results.Exchange {
 	// ctx is checked too: the Engine may notice that it is done before watch does.
-	if len(o.waiting) == 0 || o.closed || o.stopped.Load() || o.ctx.Err() != nil {
-		o.inFlight--
+	if len(o.waiting) == 0 || o.inFlight >= o.slots || o.closed || o.stopped.Load() || o.ctx.Err() != nil {
 		return nil
 	}
+	o.inFlight++
 	first := o.waiting[0]
 	o.waiting[0] = waiting{}
 	o.waiting = o.waiting[1:]
+	first.e.InFlight = o.inFlight
 	first.e.Buffered = max(now-first.since, 1) // above 0, because 0 means that it did not wait
 	return first.e
 }
@@ -215,7 +231,7 @@ func (o *Open) release(now time.Duration) *results.Exchange {
 // recording must not delay the load.
 func (o *Open) finished(e *results.Exchange) {
 	now := time.Since(o.epoch)
-	if next := o.release(now); next != nil {
+	for next := o.release(e, now); next != nil; next = o.another(now) {
 		o.start(next, now)
 	}
 	o.over(e)

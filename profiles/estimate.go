@@ -58,7 +58,8 @@ func (p *Profile) answered() time.Duration {
 		}
 	}
 	due := p.Load.MeanRate() * sending.Seconds()
-	places := least(p.Load.MaxInFlight, p.Pool.MaxConns*max(p.Pool.Shards, 1), p.Target.Lab.Threads, p.Target.Lab.MaxConnections)
+	inFlight, _ := p.Load.MostInFlight()
+	places := least(inFlight, p.Pool.MaxConns*max(p.Pool.Shards, 1), p.Target.Lab.Threads, p.Target.Lab.MaxConnections)
 	served := seconds(due * each.Seconds() / float64(places))
 	if most := p.Pool.PendingMax; most > 0 { // a request that finds no room in the queue fails at once
 		served = min(served, end+seconds(each.Seconds()*float64(most)/float64(places)))

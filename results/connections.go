@@ -69,6 +69,16 @@ type PoolPeaks struct {
 	PeakDialing int `json:"peak_dialing"`
 }
 
+// LimitSeen is what an adaptive load.limit was, in exchanges that may be in flight. Each agent
+// has a limit of its own; of several agents, the numbers are sums.
+type LimitSeen struct {
+	Algorithm string `json:"algorithm"` // aimd, vegas or gradient2
+	Initial   int    `json:"initial"`
+	Lowest    int    `json:"lowest"`
+	Highest   int    `json:"highest"`
+	Final     int    `json:"final"`
+}
+
 // Sockets counts the sockets to the target, as the kernel lists them. The side that
 // closed first keeps a TIME_WAIT socket for 60 s. The server's side is the process
 // that accepts the client's connections; it may be a proxy. If that process is on
@@ -123,6 +133,7 @@ type Sample struct {
 	T        float64 `json:"t"` // seconds since the start of the run
 	InFlight int     `json:"in_flight"`
 	Buffered int     `json:"buffered"`
+	Limit    int     `json:"limit,omitempty"` // what an adaptive load.limit allows in flight; 0: it is fixed
 
 	Leased  int `json:"leased"`
 	Idle    int `json:"idle"`
@@ -162,6 +173,7 @@ func (s *Sample) AddTotals(o *Sample) {
 func (s *Sample) AddGauges(o *Sample) {
 	s.InFlight += o.InFlight
 	s.Buffered += o.Buffered
+	s.Limit += o.Limit
 	s.Leased += o.Leased
 	s.Idle += o.Idle
 	s.Dialing += o.Dialing

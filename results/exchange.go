@@ -52,6 +52,7 @@ type Exchange struct {
 	Local     string   // local address of the connection that failed, as 10.0.0.1:40000; "": not known. Not recorded
 	SeenPhase Phase    // where it ended on its connection; differs from Phase only if the client hides this from its caller. Not recorded
 	SeenCause Cause    // why it ended on its connection. Not recorded
+	InFlight  int      // exchanges in flight when it started, itself included. Not recorded
 	Unbounded bool     // it is done, but its response had neither a length nor chunks, so it may be incomplete
 
 	Tries []Try // the attempts before the last one; all of them failed. Attempts and the bytes count all attempts, the other fields describe the last

@@ -74,6 +74,7 @@ type Run struct {
 	Connections   Connections          `json:"connections"`       //
 	Reuse         Reuse                `json:"reuse"`             // exchanges by kind of connection
 	Pool          PoolPeaks            `json:"pool"`              //
+	Limit         *LimitSeen           `json:"limit,omitempty"`   // what an adaptive load.limit was, warm-up included; nil: it is fixed, or the run was cut off
 	Sockets       Sockets              `json:"sockets"`           //
 	Kernel        Kernel               `json:"kernel"`            // what the kernel's TCP counted
 	Instrument    Instrument           `json:"instrument"`        // kabench itself

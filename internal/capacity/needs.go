@@ -67,8 +67,8 @@ func NeedsOf(p *profiles.Profile, origins, addresses, agents int) Needs {
 
 // bound sets how many connections may be open at once, at that rate per second.
 func (n *Needs) bound(p *profiles.Profile, origins int, rate float64) {
-	inFlight := p.Load.MaxInFlight
-	n.open, n.why = times(inFlight, origins), fmt.Sprintf("load.max_in_flight %d", inFlight)
+	inFlight, path := p.Load.MostInFlight()
+	n.open, n.why = times(inFlight, origins), fmt.Sprintf("%s %d", path, inFlight)
 	if origins > 1 {
 		n.why += fmt.Sprintf(" × %d origins", origins)
 	}
@@ -78,7 +78,7 @@ func (n *Needs) bound(p *profiles.Profile, origins int, rate float64) {
 		}
 	}
 	if p.Pool.MaxIdle == 0 {
-		lower(inFlight, false, fmt.Sprintf("load.max_in_flight %d", inFlight))
+		lower(inFlight, false, fmt.Sprintf("%s %d", path, inFlight))
 	}
 	// The number of requests due in all, with room for chance.
 	if length := p.Sending(); length > 0 {

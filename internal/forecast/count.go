@@ -39,7 +39,8 @@ type counter struct {
 	pending, leased int           // peaks
 	idlePeak        int
 	dialing         int
-	ours, theirs    int // TIME_WAIT sockets, peaks
+	limit           *results.LimitSeen // nil: it is fixed
+	ours, theirs    int                // TIME_WAIT sockets, peaks
 	used, openPeak  int
 }
 
@@ -102,6 +103,10 @@ func (n *counter) totals(w *world) totals {
 // pools and the ports have counted.
 func (n *counter) stop(w *world) {
 	n.on = false
+	if w.adapts != nil {
+		seen := w.adapts.Seen()
+		n.limit = &seen
+	}
 	now := n.totals(w)
 	n.connections = now.opened - n.before.opened
 	n.byUs, n.byPeer, n.reset = now.byUs-n.before.byUs, now.byPeer-n.before.byPeer, now.reset-n.before.reset

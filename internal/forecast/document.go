@@ -34,6 +34,7 @@ func (r *Result) Document(p *profiles.Profile, version string) (*results.Run, er
 		EstablishedPeak: all.openPeak, PortsUsedPeak: all.used, PortsAvailable: r.facts.ports,
 	}
 	run.Pool = results.PoolPeaks{PeakPending: all.pending, PeakLeased: all.leased, PeakIdle: all.idlePeak, PeakDialing: all.dialing}
+	run.Limit = r.spans[0].limit
 	run.Kernel = results.Kernel{Why: "no request was sent"}
 	run.Idle.AtLease = all.idle.Quantiles()
 	if closes := all.atPeerClose.Quantiles(); closes.Count > 0 {

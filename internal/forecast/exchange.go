@@ -4,12 +4,14 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/generator/limit"
 	"github.com/kabench/kabench/results"
 )
 
 // arrive starts a request that is due now, or lets it wait for a slot, or drops it.
 func (w *world) arrive(due time.Duration, warmUp bool) {
-	if w.flying >= w.load.MaxInFlight && len(w.buffer) >= w.load.Buffer {
+	free := w.room() && len(w.buffer) == 0 // those that wait come first
+	if !free && len(w.buffer) >= w.load.Buffer {
 		w.count.dropped(due, warmUp)
 		return
 	}
@@ -23,16 +25,27 @@ func (w *world) arrive(due time.Duration, warmUp bool) {
 	x.due, x.warmUp, x.tries, x.fresh, x.attempts, x.buffered = due, warmUp, 0, 0, 0, 0
 	x.failed = nil
 	x.Fresh, x.sent, x.twice = false, false, false
-	if w.flying >= w.load.MaxInFlight {
+	if !free {
 		w.buffer = append(w.buffer, x)
-		return
+	} else {
+		w.begin(x)
 	}
-	w.begin(x)
+	w.fill()
+}
+
+// room reports whether one more request may be in flight.
+func (w *world) room() bool { return w.flying < w.slots }
+
+// learn has an adaptive limit follow a request that is over.
+func (w *world) learn(x *request, ok bool) {
+	if w.adapts != nil {
+		w.slots = w.adapts.Learn(limit.Sample{At: w.now, RTT: w.now - x.start, InFlight: x.inFlight, Dropped: !ok})
+	}
 }
 
 func (w *world) begin(x *request) {
 	w.flying++
-	x.start = w.now
+	x.start, x.inFlight = w.now, w.flying
 	x.shard = w.pools[0]
 	if len(w.pools) > 1 {
 		x.shard = w.pools[w.turn]
@@ -194,6 +207,7 @@ func (w *world) answered(e event) {
 	c.uses++
 	reason, hint := w.server.responded(w, c)
 	w.count.ok(w, x, c.entry.Uses > 1)
+	w.learn(x, true)
 	w.over(x)
 	turn := c.turn
 	w.decided(c.shard, c.shard.core.Release(w.now, c.entry, reason, hint))
@@ -253,6 +267,7 @@ func (w *world) fail(x *request, phase results.Phase, cause results.Cause, after
 			phase, cause = results.PhaseBeforeResponse, results.CauseFIN
 		}
 		w.count.failed(w, x, phase, cause, reused)
+		w.learn(x, false)
 		w.over(x)
 		return
 	}
@@ -279,7 +294,7 @@ func (w *world) over(x *request) {
 
 // fill starts requests that wait for a slot.
 func (w *world) fill() {
-	for len(w.buffer) > 0 && w.flying < w.load.MaxInFlight {
+	for len(w.buffer) > 0 && w.room() {
 		x := w.buffer[0]
 		w.buffer = w.buffer[1:]
 		x.buffered = w.now - x.due

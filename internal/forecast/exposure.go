@@ -92,7 +92,7 @@ func (e *exposure) left(c *connection) {
 
 // pass adds the time from now on.
 func (e *exposure) pass(w *world, to time.Duration) {
-	if !w.count.racing || to <= w.now || w.flying >= w.load.MaxInFlight {
+	if !w.count.racing || to <= w.now || !w.room() {
 		return
 	}
 	for next := range w.pools[0].core.Candidates(w.now, 0) {

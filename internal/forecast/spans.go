@@ -95,9 +95,9 @@ func (f *facts) spansOf(o *Options) []span {
 }
 
 // divisible reports whether a part of the load is like every other, and nothing is remembered
-// for longer than a warm-up should take.
+// for longer than a warm-up should take. An adaptive limit may remember all that came before.
 func (f *facts) divisible() bool {
-	return f.load.Arrivals.Process != generator.Ramp && f.load.Count == 0 && f.memory() <= longMemory
+	return !f.load.Limit.Adaptive() && f.load.Arrivals.Process != generator.Ramp && f.load.Count == 0 && f.memory() <= longMemory
 }
 
 // longMemory is the longest memory for which a forecast is divided.

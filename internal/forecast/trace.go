@@ -19,9 +19,12 @@ func (f *facts) covered(o *Options) bool {
 // long one. What is longer than the log is filled with blocks of it.
 func (f *facts) traceSpans(o *Options) []span {
 	t, covered := f.load.Times, f.covered(o)
-	if o.For <= shortRun || f.load.Count > 0 {
+	if o.For <= shortRun || f.load.Count > 0 || f.load.Limit.Adaptive() {
 		rate := float64(t.Count()) / t.Length().Seconds()
 		n := min(max(int(float64(cmp.Or(o.Requests, enough))/max(rate*o.For.Seconds(), 1)), fewRuns), mostRuns)
+		if o.For > shortRun && f.load.Limit.Adaptive() {
+			n = 1 // it may remember all that came before
+		}
 		list := make([]span, n)
 		for i := range list {
 			list[i] = span{seed: o.seed(i), warmUp: f.load.WarmUp, counts: o.For, own: true}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/generator/limit"
 	"github.com/kabench/kabench/results"
 )
 
@@ -37,6 +38,8 @@ type world struct {
 	failed results.Cause // why the last dial failed
 	buffer []*request    // due, and waiting for a slot
 	flying int
+	slots  int             // how many may fly
+	adapts *limit.Adaptive // what slots follows; nil: they are fixed
 
 	server   server
 	ports    ports
@@ -61,6 +64,7 @@ type request struct {
 	turn               uint32 // counts its attempts, its leases and its end
 	tries, fresh       int    // attempts that failed; of these on fresh connections
 	attempts           int    // put on a connection
+	inFlight           int    // how many were, when it started, itself included
 	shard              *shard
 	conn               *connection
 	dial               *dialing
@@ -110,6 +114,10 @@ func newWorld(f *facts, seed uint64, count *counter) *world {
 	w := &world{facts: f, rng: rand.New(rand.NewPCG(seed, 0x666f7265)), count: count, tick: never}
 	for i := range w.first {
 		w.first[i] = never
+	}
+	w.slots = f.load.MaxInFlight
+	if w.adapts = f.load.Limit.Adapt(seed); w.adapts != nil {
+		w.slots = w.adapts.Now()
 	}
 	for i := range max(f.policy.Shards, 1) {
 		s := &shard{core: pool.New(f.policy, seed+uint64(i)), next: never}

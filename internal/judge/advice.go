@@ -64,9 +64,9 @@ func load(d *results.Run, l Limits) []advice {
 	lag, response := d.Latency[results.LatencyLag], d.Latency[results.LatencyResponse]
 	return []advice{
 		{d.Valid && d.Degraded() != "", "The load was lower than the profile asks: " + d.Degraded() + ". So the exit code is 1, and comparisons leave this run out. Run it again"},
-		{dropped > 0 && d.Interrupted, fmt.Sprintf("%d of %d requests were never started: %d (load.max_in_flight) were in flight, or the requests waited in the buffer when the run was stopped", dropped, due, l.MaxInFlight)},
+		{dropped > 0 && d.Interrupted, fmt.Sprintf("%d of %d requests were never started: %s were in flight, or the requests waited in the buffer when the run was stopped", dropped, due, l.full())},
 		{dropped > 0 && !d.Interrupted && (d.Valid || d.Instrument.Schedule.Overload == results.OverloadTarget),
-			fmt.Sprintf("%d of %d requests were never started, because %d (load.max_in_flight) were in flight. No percentile includes them. Raise load.max_in_flight, or let requests wait with load.buffer", dropped, due, l.MaxInFlight)},
+			fmt.Sprintf("%d of %d requests were never started, because %s were in flight. No percentile includes them. %s, or let requests wait with load.buffer", dropped, due, l.full(), l.raise())},
 		{d.ErrorAnswers.Sum() > 0, fmt.Sprintf("%d of %d responses had an error status (400 or above). They count as ok, because they arrived. To count them as failures of the run, expect error_answers: 0", d.ErrorAnswers.Sum(), d.Counts.OK)},
 		{d.Valid && response.Count > 0 && lag.P99 > 0.1*response.P99 && lag.P99 > 0.003,
 			fmt.Sprintf("The lag of kabench itself (p99 %s) is more than a tenth of the response time (p99 %s). Compare service times, or free up CPU", results.FormatSeconds(lag.P99), results.FormatSeconds(response.P99))},

@@ -12,8 +12,25 @@ import (
 type Limits struct {
 	MaxLag      time.Duration // load.max_lag; 0: lateness is not judged
 	MaxInFlight int           // load.max_in_flight
+	Limit       string        // the algorithm of an adaptive load.limit; "": MaxInFlight is the limit
 	Buffer      int           // load.buffer
 	Share       bool          // the run is one agent's share of another, which may be empty
+}
+
+// full says how many requests were in flight when one was dropped.
+func (l Limits) full() string {
+	if l.Limit != "" {
+		return fmt.Sprintf("as many as load.limit (%s) allowed", l.Limit)
+	}
+	return fmt.Sprintf("%d (load.max_in_flight)", l.MaxInFlight)
+}
+
+// raise says what lets more requests be in flight.
+func (l Limits) raise() string {
+	if l.Limit != "" {
+		return "A limit is there to drop what the target does not bear. Lower load.rate"
+	}
+	return "Raise load.max_in_flight"
 }
 
 // rules each return reasons why a run is invalid. A rule may also set what it
@@ -51,7 +68,7 @@ func requests(d *results.Run, l Limits) []string {
 
 func schedule(d *results.Run, l Limits) []string {
 	s := standing{
-		maxLag: l.MaxLag, maxInFlight: l.MaxInFlight, lagP99: d.Latency[results.LatencyLag].P99,
+		maxLag: l.MaxLag, full: l.full(), lagP99: d.Latency[results.LatencyLag].P99,
 		due: d.Counts.Due, dropped: d.Counts.Dropped - min(d.LostArrivals(), d.Counts.Dropped),
 		schedule: d.Instrument.Schedule, machine: d.Instrument.Machine,
 	}

@@ -9,14 +9,14 @@ import (
 
 // standing is what is known about how well a run kept to its schedule.
 type standing struct {
-	maxLag      time.Duration // load.max_lag; 0: nothing is judged
-	maxInFlight int
-	lagP99      float64 // seconds
-	due         uint64
-	dropped     uint64 // without those of lost agents
-	schedule    results.ScheduleKept
-	machine     *results.Machine // nil: not known
-	arrivals    results.Arrivals
+	maxLag   time.Duration // load.max_lag; 0: nothing is judged
+	full     string        // how many requests were in flight when one was dropped
+	lagP99   float64       // seconds
+	due      uint64
+	dropped  uint64 // without those of lost agents
+	schedule results.ScheduleKept
+	machine  *results.Machine // nil: not known
+	arrivals results.Arrivals
 }
 
 // ownShare is the share of the requests due that may be dropped through the fault of
@@ -75,8 +75,8 @@ func (s standing) verdict() (overload string, invalid []string) {
 		if overload == results.OverloadMachine {
 			while = "the CPU was saturated"
 		}
-		text := fmt.Sprintf("%d of %d requests were never started, because %d (load.max_in_flight) were in flight. %d of them were due while %s, so the target may not be the cause",
-			s.dropped, s.due, s.maxInFlight, own, while)
+		text := fmt.Sprintf("%d of %d requests were never started, because %s were in flight. %d of them were due while %s, so the target may not be the cause",
+			s.dropped, s.due, s.full, own, while)
 		if !late {
 			text += s.held()
 		}

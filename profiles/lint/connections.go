@@ -31,7 +31,7 @@ func (s *subject) checkClientConnections(o *outcome, h hop) {
 	if s.loaded() && (each == pool.NoCap || inFlight < each) {
 		// Each shard may reach its own maximum at its own worst moment, but the requests in
 		// flight are dealt out to the shards in turn.
-		most, mostText = inFlight, fmt.Sprintf("load.max_in_flight %d", inFlight)
+		most, mostText = inFlight, s.inFlightText()
 	}
 	if o.lacks(most == 0, "load.rate") {
 		return

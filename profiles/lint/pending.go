@@ -85,7 +85,7 @@ func (s *subject) refusal(room int) string {
 	case limit > 0 && (s.timeout() == 0 || limit < s.timeout()):
 		return fmt.Sprintf("the others fail to acquire (timeout) after %v", limit)
 	}
-	if !s.given("load.timeout") && !s.given("load.max_in_flight") {
+	if !s.given("load.timeout") && s.inFlight() == math.MaxInt {
 		return "the queue grows until callers give up"
 	}
 	return "the queue grows until requests time out (load.timeout) or are dropped (load.max_in_flight)"

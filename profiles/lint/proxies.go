@@ -58,7 +58,7 @@ func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
 	busy := min(roundUp(needed(s.peak(), held)), inFlight)
 	busyText := fmt.Sprintf("%s x %v = %d connections", perSecond(s.peak()), held, busy)
 	most, mostText, fewer := busy, busyText, ""
-	if kept, text := g.kept(inFlight); kept > busy {
+	if kept, text := g.kept(inFlight, s.inFlightText()); kept > busy {
 		most, mostText, fewer = kept, text, "; or less for "+g.from.path("max_idle")
 	}
 	for _, room := range []struct {
@@ -89,8 +89,8 @@ func (s *subject) checkLegConnections(o *outcome, g innerLeg) {
 }
 
 // kept returns how many idle connections the proxy may keep if at most inFlight
-// requests are in progress, and why.
-func (g innerLeg) kept(inFlight int) (n int, why string) {
+// requests are in progress, and why. text is where that number comes from.
+func (g innerLeg) kept(inFlight int, text string) (n int, why string) {
 	path := g.from.path("max_idle")
 	switch {
 	case g.from.keepsNone:
@@ -98,7 +98,7 @@ func (g innerLeg) kept(inFlight int) (n int, why string) {
 	case g.from.MaxIdleAll == pool.NoCap && inFlight == math.MaxInt:
 		return 0, "" // the number is not known
 	case g.from.MaxIdleAll == pool.NoCap:
-		return inFlight, fmt.Sprintf("%s no limit, load.max_in_flight %d", path, inFlight)
+		return inFlight, path + " no limit, " + text
 	}
 	return multiply(g.from.MaxIdleAll, g.workers), capOf(path, g.from.MaxIdleAll, g.section+".workers", g.workers)
 }

@@ -215,10 +215,17 @@ func (s *subject) given(path string) bool { return !s.profile.Assumed[path] }
 // inFlight is the most requests in progress at a time; the largest int if that is not
 // known.
 func (s *subject) inFlight() int {
-	if !s.given("load.max_in_flight") {
+	most, path := s.profile.Load.MostInFlight()
+	if !s.profile.Load.Limit.Adaptive() && !s.given(path) {
 		return math.MaxInt
 	}
-	return s.profile.Load.MaxInFlight
+	return most
+}
+
+// inFlightText is the field that bounds inFlight, and its value.
+func (s *subject) inFlightText() string {
+	most, path := s.profile.Load.MostInFlight()
+	return fmt.Sprintf("%s %d", path, most)
 }
 
 // timeout is how long a whole request may take; 0: for ever, or not known.

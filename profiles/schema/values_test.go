@@ -12,6 +12,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/generator/limit"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/matrix"
 	"github.com/kabench/kabench/profiles/network"
@@ -119,6 +120,8 @@ func (m *maker) special(t reflect.Type) *jsonschema.Schema {
 		return s
 	case reflect.TypeFor[generator.Arrivals]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{oneOf(wordsOf(reflect.TypeFor[generator.Process]())), m.section(t)}}
+	case reflect.TypeFor[limit.Limit]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{oneOf(wordsOf(reflect.TypeFor[limit.Algorithm]())), m.section(t)}}
 	case reflect.TypeFor[generator.Trace](), reflect.TypeFor[profiles.Limit]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{anyText(), m.section(t)}}
 	case reflect.TypeFor[pool.Expiry](), reflect.TypeFor[pool.After]():

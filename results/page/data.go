@@ -159,8 +159,9 @@ type Pool struct {
 	Dialing    []int     `json:"dialing"`
 	Pending    []int     `json:"pending"`
 	InFlight   []int     `json:"in_flight"`
-	MaxConns   int       `json:"max_conns"`   // -1, and 0 in earlier versions: no cap
-	PendingMax int       `json:"pending_max"` // -1: no cap
+	Limit      []int     `json:"limit,omitempty"` // what an adaptive load.limit allowed in flight; nil: it is fixed
+	MaxConns   int       `json:"max_conns"`       // -1, and 0 in earlier versions: no cap
+	PendingMax int       `json:"pending_max"`     // -1: no cap
 }
 
 // Sockets is the kernel's view of the sockets over time.

@@ -52,7 +52,7 @@ func newGatherer(name string, doc *results.Run, runs int) *Gatherer {
 		stays: maxShown / runs,
 		name:  name, doc: doc, oneIn: max(doc.Recording.SuccessesOneIn, 1),
 		flow: newFlow(width), heat: newHeat(columns), errors: newErrorCounts(), response: results.NewHistogram(), service: results.NewHistogram(),
-		pool: newGauges(5, width), sockets: newGauges(4, width), lives: newLifelines(max(doc.Recording.SuccessesOneIn, 1)),
+		pool: newGauges(6, width), sockets: newGauges(4, width), lives: newLifelines(max(doc.Recording.SuccessesOneIn, 1)),
 	}
 }
 
@@ -131,7 +131,7 @@ func (g *Gatherer) Sample(s results.Sample) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.opened = max(g.opened, s.Opened)
-	g.pool.add(s.T, s.Leased, s.Idle, s.Dialing, s.Pending, s.InFlight)
+	g.pool.add(s.T, s.Leased, s.Idle, s.Dialing, s.Pending, s.InFlight, s.Limit)
 	if k := s.Sockets; k != nil {
 		g.server = g.server || k.Server != nil
 		g.sockets.add(s.T, k.Client["ESTABLISHED"], k.Client["TIME_WAIT"], k.Server["TIME_WAIT"], k.PortsUsed)
@@ -165,6 +165,9 @@ func (g *Gatherer) Run() Run {
 	r.Pool = Pool{
 		T: t, Leased: high[0], Idle: high[1], Dialing: high[2], Pending: high[3], InFlight: high[4],
 		MaxConns: set.MaxConns, PendingMax: set.PendingMax,
+	}
+	if doc.Limit != nil || slices.Max(append(high[5], 0)) > 0 {
+		r.Pool.Limit = high[5]
 	}
 	t, high = g.sockets.data()
 	r.Sockets = Sockets{T: t, Established: high[0], TimeWait: high[1], TimeWaitServer: []int{}, PortsUsed: high[3], PortsAvailable: doc.Sockets.PortsAvailable}

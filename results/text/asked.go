@@ -154,10 +154,21 @@ func loadSays(s results.Setup) string {
 	if n := s.Load["count"]; n != "" && n != "0" {
 		list = append(list, n+" requests")
 	}
-	if n := s.Load["max_in_flight"]; n != "" {
+	if algorithm := limitName(s.Load["limit"]); algorithm != "" && algorithm != "fixed" {
+		list = append(list, "in flight limited by "+algorithm)
+	} else if n := s.Load["max_in_flight"]; n != "" {
 		list = append(list, "at most "+n+" in flight")
 	}
 	return strings.Join(list, ", ")
+}
+
+// limitName is the algorithm of a limit, which is a word or a JSON object with its algorithm.
+func limitName(limit string) string {
+	var set struct{ Algorithm string }
+	if json.Unmarshal([]byte(limit), &set) == nil {
+		return set.Algorithm
+	}
+	return limit
 }
 
 // arrivalsSay describes arrivals, which are a word or a JSON object with their process.

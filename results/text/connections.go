@@ -83,6 +83,9 @@ func renderConnections(b *bytes.Buffer, run *results.Run) {
 	} else {
 		fmt.Fprintf(t, "Pool peaks\tleased %d, idle %d, dialing %d, pending %d\n", p.PeakLeased, p.PeakIdle, p.PeakDialing, p.PeakPending)
 	}
+	if l := run.Limit; l != nil {
+		fmt.Fprintf(t, "Limit\t%s, in flight: %d at first, from %d to %d, %d at the end\n", l.Algorithm, l.Initial, l.Lowest, l.Highest, l.Final)
+	}
 	renderSockets(t, run)
 	if k.Available {
 		fmt.Fprintf(t, "Ports\tat most %d seen in use", k.PortsUsedPeak)

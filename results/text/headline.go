@@ -59,7 +59,11 @@ func HeadlineOfRun(run *results.Run) Headline {
 	}
 	lost := run.LostArrivals()
 	if dropped := c.Dropped - min(lost, c.Dropped); dropped > 0 {
-		says = append(says, fmt.Sprintf("%d of the %d requests due were never started: as many as load.max_in_flight allows were under way.", dropped, c.Due))
+		field := "load.max_in_flight"
+		if run.Limit != nil {
+			field = "load.limit"
+		}
+		says = append(says, fmt.Sprintf("%d of the %d requests due were never started: as many as %s allows were under way.", dropped, c.Due, field))
 	}
 	if text := lostAgents(run); text != "" {
 		says = append(says, text)

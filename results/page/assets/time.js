@@ -100,6 +100,8 @@ const paired = (t, list) => t.map((x, i) => [x, list[i]]);
 function poolPicture(run, scale) {
   const p = run.pool, bounds = [], time = timeOf(run, scale);
   const top = highest(p.leased, p.idle, p.dialing, p.pending);
+  if (p.limit) bounds.push(['limit', highest(p.limit)]);
+  const lines = bounds.length;
   if (p.max_conns > 0) bounds.push(['max_conns ' + p.max_conns, p.max_conns]);
   if (p.pending_max >= 0) bounds.push(['pending_max ' + p.pending_max, p.pending_max]);
   return picture({
@@ -117,13 +119,14 @@ function poolPicture(run, scale) {
         line('dialing', paired(p.t, p.dialing), c.purple),
         line('pending', paired(p.t, p.pending), c.vermilion, { lineStyle: { color: c.vermilion, width: 2 } }),
       ];
-      const inside = bounds.filter((b) => b[1] <= most);
+      if (p.limit) o.series.push(line('limit', paired(p.t, p.limit), c.ink, { lineStyle: { color: c.ink, width: 1.25, type: [4, 3] } }));
+      const inside = bounds.slice(lines).filter((b) => b[1] <= most);
       if (inside.length) o.series[3].markLine = limitLine(c, inside.map(([name, y]) => ({ yAxis: y, name, label: { formatter: name } })));
       return o;
     },
     table: () => ({
-      head: ['at', 'leased', 'idle', 'dialing', 'pending', 'in flight'],
-      rows: p.t.map((t, i) => [moment(t), p.leased[i], p.idle[i], p.dialing[i], p.pending[i], p.in_flight[i]]),
+      head: ['at', 'leased', 'idle', 'dialing', 'pending', 'in flight', ...(p.limit ? ['limit'] : [])],
+      rows: p.t.map((t, i) => [moment(t), p.leased[i], p.idle[i], p.dialing[i], p.pending[i], p.in_flight[i], ...(p.limit ? [p.limit[i]] : [])]),
     }),
   });
 }

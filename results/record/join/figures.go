@@ -104,6 +104,7 @@ func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Se
 func (j *joiner) connections() {
 	sum := results.Connections{Evictions: map[string]uint64{}}
 	var open, pending, leased, idle, dialing bounds
+	j.run.Limit = nil
 	for _, p := range j.known {
 		c := &p.Run.Connections
 		sum.Opened += c.Opened
@@ -116,6 +117,7 @@ func (j *joiner) connections() {
 		sum.TLSResumed += c.TLSResumed
 		addAll(sum.Evictions, c.Evictions)
 		open.add(c.MaxOpen)
+		j.addLimit(p.Run.Limit)
 		pool := &p.Run.Pool
 		pending.add(pool.PeakPending)
 		leased.add(pool.PeakLeased)
@@ -127,6 +129,18 @@ func (j *joiner) connections() {
 	j.run.Pool = results.PoolPeaks{
 		PeakPending: pending.around(j.peaks.Pool.PeakPending), PeakLeased: leased.around(j.peaks.Pool.PeakLeased),
 		PeakIdle: idle.around(j.peaks.Pool.PeakIdle), PeakDialing: dialing.around(j.peaks.Pool.PeakDialing),
+	}
+}
+
+// addLimit adds an agent's adaptive limit.
+func (j *joiner) addLimit(l *results.LimitSeen) {
+	switch sum := j.run.Limit; {
+	case l == nil:
+	case sum == nil:
+		first := *l
+		j.run.Limit = &first
+	default:
+		sum.Initial, sum.Lowest, sum.Highest, sum.Final = sum.Initial+l.Initial, sum.Lowest+l.Lowest, sum.Highest+l.Highest, sum.Final+l.Final
 	}
 }
 

@@ -108,6 +108,7 @@ func part(index int, network string, change func(*results.Agent, *results.Run)) 
 		Run: &results.Run{
 			Complete: true, Valid: true, Start: start, End: start.Add(time.Minute),
 			Latency: map[string]results.Quantiles{results.LatencyLag: {P99: 0.001 * float64(index+1)}}, Recording: results.Recording{Written: 5, SuccessesOneIn: 1},
+			Limit:       &results.LimitSeen{Algorithm: "vegas", Initial: 20, Lowest: 9, Highest: 30, Final: 25},
 			Connections: results.Connections{Opened: 10, ClosedByUs: 4, Reset: 1, TLSResumed: 3, MaxOpen: 8, Evictions: map[string]uint64{"expired": 2}},
 			Pool:        results.PoolPeaks{PeakLeased: 5, PeakIdle: 6},
 			Sockets:     results.Sockets{Available: true, TimeWaitPeak: 10 * (index + 1), PortsAvailable: 100},
@@ -142,6 +143,7 @@ func TestFigures(t *testing.T) {
 	for name, ok := range map[string]bool{
 		"added":                  run.Connections.Opened == 30 && run.Connections.ClosedByUs == 12 && run.Connections.TLSResumed == 9 && run.Connections.Evictions["expired"] == 6 && run.Instrument.CPUSeconds == 6 && run.Instrument.PeakRSS == 150,
 		"not above all together": run.Connections.MaxOpen == 24,
+		"limits added":           *run.Limit == results.LimitSeen{Algorithm: "vegas", Initial: 60, Lowest: 27, Highest: 90, Final: 75},
 		"from the samples":       run.Pool.PeakLeased == 12,
 		"not below the largest":  run.Pool.PeakIdle == 6 && run.Sockets.TimeWaitPeak == 30,
 		"networks":               run.Sockets.PortsAvailable == 200 && run.Kernel.Counters["OutRsts"] == 2+3,
