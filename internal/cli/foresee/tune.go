@@ -30,6 +30,7 @@ type tuneOptions struct {
 	margin float64
 	most   int
 	noRun  bool
+	plays  int // requests of the forecast of one choice
 
 	axis []tune.Axis
 	goal []goal
@@ -41,7 +42,8 @@ type goal struct {
 	condition  expect.Condition
 }
 
-// perChoice is how many requests the forecast of one choice plays.
+// perChoice is how many requests the forecast of one choice plays at least, unless the flag
+// says otherwise.
 const perChoice = 100_000
 
 // NewTune makes 'kabench tune'.
@@ -81,6 +83,7 @@ which is exit code 3.`,
 	f.StringVar(&o.cost, "cost", "connections.opened", "figure that is to be small")
 	f.Float64Var(&o.margin, "margin", 10, "how far the recommended value stays away from where the goal is missed, in percent of the value")
 	f.IntVar(&o.most, "most", 100, "how many choices to forecast at most")
+	f.IntVar(&o.plays, "requests", perChoice, "how many requests to play for each choice at least; fewer are faster and less exact")
 	f.BoolVar(&o.noRun, "no-run", false, "do not prove the choice with real runs; nothing is sent")
 	f.StringVar(&o.lasts, "for", "", "how much traffic to forecast for each choice, for example 1d (default: the profile's duration)")
 	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of arrivals and of all else that is random"},
@@ -132,6 +135,8 @@ func (o *tuneOptions) parse(command string) error {
 	switch {
 	case !(o.margin >= 0 && o.margin < 100):
 		return usage.Errorf(command, "--margin %v is not from 0 to below 100", o.margin)
+	case o.plays < 1:
+		return usage.Errorf(command, "--requests %d is not above 0", o.plays)
 	case o.most < 8:
 		return usage.Errorf(command, "--most %d is too few for a search; give 8 or more", o.most)
 	}
@@ -148,7 +153,7 @@ func doTune(c *cobra.Command, s *cli.Streams, o *tuneOptions) error {
 			return err
 		}
 	}
-	opts.Requests = perChoice
+	opts.Requests = o.plays
 	var running atomic.Bool
 	soft, hard, stop, restore := catch(c.Context(), s, func() string {
 		if running.Load() {
