@@ -30,7 +30,7 @@ func TestInputErrorsQuoteNoSecret(t *testing.T) {
 		{"in a parameter", nil, "run --target http://h:x/?token=" + token + " --rate 10/s", "--target"},
 		{"in the fragment", nil, "run --target http://h:x/#" + token + " --rate 10/s", "--target"},
 		{"of nobody who listens", nil, "run --target http://zyxwvuts:" + token + "@127.0.0.1:1/?key=" + token + " --rate 10/s", "cannot be reached"},
-		{"for a profile", nil, "run " + inURL, "no such file"},
+		{"for a profile", nil, "run " + inURL, "is a URL, not a profile"},
 		{"for a file of targets", nil, "run --targets " + inURL + " --rate 10/s", "no such file"},
 		{"of diagnose", nil, "diagnose x --out none --target " + inURL, "--target http://"},
 		{"of diagnose, nobody who listens", nil, "diagnose EOF --out none --target http://zyxwvuts:" + token + "@127.0.0.1:1/?key=" + token, "127.0.0.1:1"},
