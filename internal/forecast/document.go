@@ -3,7 +3,6 @@ package forecast
 import (
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles"
@@ -78,7 +77,3 @@ func (r *Result) simulation(p *profiles.Profile) *results.Simulation {
 	s.First = r.first(s.Figures, s.Races)
 	return s
 }
-
-// Took is how long a forecast of that many requests takes on a core of a server of 2024,
-// for an estimate beforehand.
-func Took(requests float64) time.Duration { return time.Duration(requests * 150) }

@@ -163,6 +163,7 @@ func announced(s script.Server, asked bool) time.Duration {
 	if s.HintIfAsked && !asked {
 		return pool.NoHint
 	}
+	// Not profiles.HintTimeout: to a pool, a timeout of 0 is another hint than none.
 	for part := range strings.SplitSeq(s.Hint, ",") {
 		if n, found := strings.CutPrefix(strings.TrimSpace(part), "timeout="); found {
 			if seconds, err := strconv.Atoi(n); err == nil {
