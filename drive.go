@@ -124,6 +124,7 @@ func (r *run) drive(ctx context.Context) {
 	} else {
 		tr.sampler.Start(r.doc.Start)
 	}
+	r.target.Begin(r.doc.Start)
 	tr.ticker = r.startTicker()
 	over := make(chan struct{})
 	tr.walked = tr.open.Run(ctx, r.doc.Start, anyOf(over, r.opts.Stop, w.guard.Stop(), w.abort.stop, brokenOf(tr.client)))

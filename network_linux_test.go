@@ -6,10 +6,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/results"
 )
 
 // aloneInSandbox runs the test that calls it by itself in a namespace of its own; it
@@ -54,5 +56,37 @@ func TestBrokenNetwork(t *testing.T) {
 	}
 	if run.Valid || !strings.Contains(strings.Join(run.Invalid, "\n"), "the private network broke before the run was over: the wire broke: ") {
 		t.Errorf("valid %v, %q; %+v", run.Valid, run.Invalid, run.Counts)
+	}
+}
+
+// An event of the profile comes at its time: the rule that waits for it strikes between its
+// events, and not before or after.
+func TestEventsComeInARun(t *testing.T) {
+	t.Parallel()
+	if !aloneInSandbox(t) {
+		return
+	}
+	p := networked(t, `name: n
+load: {rate: 50/s, arrivals: constant, duration: 3s, warm_up: 0s, timeout: 300ms}
+pool: {idle_timeout: 0s}
+network:
+  hosts: [{name: server}]
+  links: [{between: [client, server], rules: [{name: silence, after: cut, until: mended}]}]
+events: {cut: 1s, mended: 2s}
+target: {lab: {}}`)
+	var failed []time.Duration
+	run, err := Run(t.Context(), p, Options{Failure: func(e *results.Exchange) {
+		failed = append(failed, e.Due)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run.Packets.Struck["client-server: silence"] == 0 || len(failed) < 20 || run.Counts.OK < 60 {
+		t.Errorf("struck %v, failed %v, %+v", run.Packets.Struck, failed, run.Counts)
+	}
+	for _, due := range failed {
+		if due < 500*time.Millisecond || due > 2500*time.Millisecond {
+			t.Errorf("a request due at %v failed", due)
+		}
 	}
 }

@@ -140,6 +140,7 @@ var rooms = map[string]room{
 	"internal/proofs":              {[]string{"results"}, "it runs kabench as built, as a user would; what shares code with it would measure itself"},
 	"internal/tune":                {nil, "it searches; what a choice is and what it comes to, it is told"},
 	"internal/cli/foresee":         {[]string{".", "internal/cli", "internal/exit", "internal/forecast", "internal/interrupt", "internal/layout", "internal/resultsdir", "internal/tune", "internal/usage", "profiles", "results", "results/expect", "results/record", "results/text"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
+	"internal/watch":               {nil, "what was seen is judged alike, whoever looked: it has no socket, no clock and no goroutine"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 

@@ -267,6 +267,8 @@ func divisible(p *plan, opts Options) error {
 		return errors.New("connections are traced in the process that has them, and the agents have them: leave --agents or --trace out")
 	case p.profile.Network != nil:
 		return fmt.Errorf("%s has a private network, which lives in one process and cannot be divided among agents: leave --agents out, or choose a profile without network", p.profile.Name)
+	case len(p.profile.Events) > 0:
+		return errors.New("the events of a run come in one process, and agents are others: leave --agents or events out")
 	case target.Serves(p.profile) && !local:
 		return errors.New("kabench serves this target, or the link in front of it, on this machine's loopback, which agents elsewhere do not reach: give a server that they reach with target.url (--set target.lab=null --set target.link=null), or use --agents local:N")
 	case to.TLS.CertFile != "":

@@ -12,9 +12,6 @@ import (
 // unmatched says why r can match no packet on the leg in the network c; "" if it can
 // match one.
 func (g leg) unmatched(c *network.Config, r network.Rule, port uint16) string {
-	if r.After != "" || r.Until != "" {
-		return "after and until wait for events, and in a profile's run there are none"
-	}
 	if why := neverSent(r); why != "" {
 		return why
 	}

@@ -3,6 +3,7 @@ package profiles
 import (
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
@@ -35,6 +36,9 @@ type Profile struct {
 	// Network is a private network to run in, with the client and the hosts that serve
 	// target.lab and target.proxies. See Path.
 	Network *network.Config `yaml:"network,omitempty"`
+	// Events are moments of the run by name: times since its start. The fields of the network
+	// and of the servers that name one begin or end something then.
+	Events map[string]time.Duration `yaml:"events,omitempty"`
 	// Server and Via describe a target that kabench does not serve, and a load balancer
 	// in front of it. Only package lint uses them.
 	Server ServerFacts `yaml:"server,omitempty"`

@@ -84,6 +84,7 @@ func (p *Profile) ownComplaints() Errors {
 	list = append(list, strictyaml.Under("pool", p.Pool.Validate())...)
 	list = append(list, p.Target.complaints()...)
 	list = append(list, p.networkComplaints()...)
+	list = append(list, p.eventComplaints()...)
 	list = append(list, strictyaml.Under("server", p.Server.Validate())...)
 	list = append(list, strictyaml.Under("via", p.Via.Validate())...)
 	list = append(list, p.Forecast.complaints()...)
@@ -167,4 +168,38 @@ func badWords(path, text string) Errors {
 		return Errors{{Path: path, Text: err.Error()}}
 	}
 	return nil
+}
+
+// eventComplaints returns the complaints about events that do not come, that nothing waits
+// for, and whose time is not within the run.
+func (p *Profile) eventComplaints() (list Errors) {
+	awaited := p.awaited()
+	for _, path := range slices.Sorted(maps.Keys(awaited)) {
+		if _, comes := p.Events[awaited[path]]; !comes {
+			list = append(list, Complaint{Path: path, Text: fmt.Sprintf("the event %q does not come; set events.%s to its time since the start of the run, such as 3s", awaited[path], awaited[path])})
+		}
+	}
+	waits := slices.Collect(maps.Values(awaited))
+	for _, name := range slices.Sorted(maps.Keys(p.Events)) {
+		path, at := strictyaml.Join("events", name), p.Events[name]
+		switch {
+		case !slices.Contains(waits, name):
+			list = append(list, Complaint{Path: path, Text: "nothing waits for it; remove it"})
+		case at < 0 || at > p.Takes():
+			list = append(list, Complaint{Path: path, Text: fmt.Sprintf("%v is not within the run, which takes %v", at, p.Takes())})
+		}
+	}
+	return list
+}
+
+// awaited returns the events that p's network and servers wait for, by the path of the field
+// that names them.
+func (p *Profile) awaited() map[string]string {
+	all := map[string]string{}
+	if p.Network != nil {
+		for path, name := range p.Network.Awaits() {
+			all[strictyaml.Join("network", path)] = name
+		}
+	}
+	return all
 }

@@ -27,6 +27,7 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 	no(len(p.Target.Proxies) > 0, "target.proxies", "a forecast has no proxies; forecast each hop by itself")
 	no(p.Target.File != "", "target.file", "a forecast sends one kind of request; set target.url and target.method")
 	no(p.Target.Pipeline > 1, "target.pipeline", "a forecast sends one request at a time on a connection; set 1")
+	no(len(p.Events) > 0, "events", "a forecast has no events; remove them and what waits for them")
 	if p.Network != nil {
 		no(len(p.Network.Balancers) > 0, "network.balancers", "a forecast has no balancers; remove them")
 		for i, l := range p.Network.Links {

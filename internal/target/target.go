@@ -43,6 +43,7 @@ type Target struct {
 	real    bool   // the client is a real one, in a process of its own
 
 	watchers []*host.SocketWatcher // of CountAccepted
+	events   events
 }
 
 // Open serves what p has kabench serve, and finds out whether p's servers accept
@@ -69,6 +70,7 @@ func open(ctx context.Context, p *profiles.Profile, t *Target) (_ *Target, err e
 		}
 	}()
 	p = p.Clone()
+	t.events.at = p.Events
 	switch {
 	case p.Network != nil:
 		p.Target.URL, err = t.serveInNetwork(p)
@@ -154,6 +156,7 @@ func (t *Target) serve(p *profiles.Profile) (string, error) {
 // loses its peer before it stops. The error says that the network was broken before;
 // a second call returns nil.
 func (t *Target) Close() error {
+	t.events.end()
 	if t.link != nil {
 		t.link.Close()
 	}

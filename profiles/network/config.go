@@ -2,6 +2,7 @@ package network
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -248,4 +249,20 @@ func (c Config) Ports(name string) (ports [2]int, known bool) {
 		return [2]int{32768, 60999}, true // the kernel's default in each new namespace
 	}
 	return [2]int{}, false
+}
+
+// Awaits returns the names of the events that c waits for, by the path of the field that
+// names them.
+func (c Config) Awaits() map[string]string {
+	all := map[string]string{}
+	for i, l := range c.Links {
+		for j, r := range l.Rules {
+			for field, name := range map[string]string{"after": r.After, "until": r.Until} {
+				if name != "" {
+					all[fmt.Sprintf("links.%d.rules.%d.%s", i, j, field)] = name
+				}
+			}
+		}
+	}
+	return all
 }
