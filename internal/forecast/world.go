@@ -12,8 +12,7 @@ import (
 
 // The flows of events. Within each, delays are mostly the same.
 const (
-	ofServer  = iota // arrived
-	ofAnswers        // answered, cut
+	ofAnswers = iota // answered, cut
 	ofLimits         // expired
 	ofDials          // dialed
 	ofWindows        // window
@@ -227,8 +226,6 @@ func (w *world) happen(flow int) {
 	e := q.pop()
 	w.first[flow] = q.first()
 	switch e.kind {
-	case arrived:
-		w.server.arrived(w, e)
 	case answered:
 		w.answered(e)
 	case cut:
