@@ -60,7 +60,7 @@ func (s *server) thread(w *world, arrives time.Duration) time.Duration {
 func (s *server) serve(w *world, e event, deadline time.Duration) {
 	s.served++
 	c := e.c
-	finish := e.at + w.answer(w.rng)
+	finish := e.at + w.answer(w.delays)
 	sees := event{at: finish + w.oneWay, kind: answered, x: e.x, c: c, turn: e.turn}
 	c.finish = finish
 	fault := w.script.Fault
@@ -147,7 +147,7 @@ func (s *server) responded(w *world, c *connection) (reason pool.Reason, hint ti
 	}
 	c.closes = never
 	if w.idle != nil {
-		c.closes, c.rst, c.blind = c.finish+w.idle(w.rng), w.resets, w.blind
+		c.closes, c.rst, c.blind = c.finish+w.idle(w.lates), w.resets, w.blind
 	}
 	if every := cfg.ReloadEvery; every > 0 && cfg.Reload == script.CloseIdle {
 		if at := time.Duration(c.epoch+1)*every - w.began; at < c.closes {

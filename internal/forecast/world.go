@@ -23,8 +23,8 @@ const (
 // world is the client, the server and the way between them.
 type world struct {
 	*facts
-	rng   *rand.Rand
-	count *counter
+	delays, lates *rand.Rand // what the server draws
+	count         *counter
 
 	now    time.Duration
 	flows  [numFlows]queue
@@ -110,7 +110,8 @@ type ending struct {
 }
 
 func newWorld(f *facts, seed uint64, count *counter) *world {
-	w := &world{facts: f, rng: rand.New(rand.NewPCG(seed, 0x666f7265)), count: count, tick: never}
+	w := &world{facts: f, count: count, tick: never}
+	w.delays, w.lates = rand.New(rand.NewPCG(seed, 0x666f7265)), rand.New(rand.NewPCG(seed, 0x6c617465))
 	for i := range w.first {
 		w.first[i] = never
 	}
