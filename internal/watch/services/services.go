@@ -99,7 +99,7 @@ type Service struct {
 	said  bytes.Buffer // its standard error
 }
 
-// Report is what a service says of itself at its end.
+// Report has the counts that a service prints at its end.
 type Report struct {
 	Sent, OK int
 	Errors   map[string]int // the client's own texts of errors, and how often
