@@ -143,6 +143,7 @@ var rooms = map[string]room{
 	"internal/watch":               {nil, "what was seen is judged alike, whoever looked: it has no socket, no clock and no goroutine"},
 	"internal/watch/services":      {[]string{"dialers/external/drivers"}, "it has services for tests of what watches services; who watches them, and how, it need not know"},
 	"internal/watch/sockets":       {[]string{"internal/host", "internal/watch"}, "it looks at sockets; what that says of a service is for others"},
+	"internal/watch/gauges":        {[]string{"internal/watch"}, "it reads what a pool says of itself; whether that is so is for others"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 
