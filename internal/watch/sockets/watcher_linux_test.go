@@ -184,7 +184,7 @@ func TestConnectionOfAProcess(t *testing.T) {
 	}
 	cookie := s.Cookie
 
-	// What waits unread is in its queue, and the clock of what was received starts again.
+	// Bytes that wait unread are in its queue, and the time since bytes were received starts again.
 	sent := time.Now()
 	if _, err := io.WriteString(ours, "welcome"); err != nil {
 		t.Fatal(err)
