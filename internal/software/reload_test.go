@@ -57,8 +57,8 @@ func TestReloadAnnounced(t *testing.T) {
 	}
 }
 
-// reloadedUnderLoad is a run over a round trip of 50 ms, in the middle of which the server
-// is reloaded. The rate falls, so that connections are idle then.
+// reloadedUnderLoad is a run over a round trip of 50 ms. After half of it the server is
+// reloaded. The rate falls, so that connections are idle then.
 func reloadedUnderLoad(t *testing.T, start reloadable) *results.Run {
 	t.Helper()
 	addr, reload := start(t)
