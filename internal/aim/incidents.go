@@ -62,6 +62,10 @@ func init() { // the functions refer to the table
 		"three-mitigations":                {not: "it compares three remedies of idle-race; use 'kabench reproduce idle-race --target'"},
 		"truncated":                        {not: needsScript},
 		"while-sending-body":               {not: needsScript},
+
+		"dead-peer":        {not: needsNetwork},
+		"rolling-deploy":   {not: needsNetwork},
+		"scale-out-pinned": {not: needsNetwork},
 	}
 }
 

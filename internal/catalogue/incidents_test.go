@@ -55,6 +55,10 @@ var controls = map[string]control{
 	"stateless-lb-round-robin":         {without: []string{"network.balancers.0.choose=source_hash"}, more: namesTwoServers},
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
+
+	"rolling-deploy":   {without: []string{"target.lab.stop_on=null", "network.balancers.0.leaves=null", "events.first_later=null", "events.second_later=null"}},
+	"scale-out-pinned": {without: []string{"network.balancers.0.joins=null", "events=null"}},
+	"dead-peer":        {without: []string{"network.links.1.rules=null"}},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and
