@@ -62,6 +62,10 @@ func init() { // the functions refer to the table
 		"three-mitigations":                {not: "it compares three remedies of idle-race; use 'kabench reproduce idle-race --target'"},
 		"truncated":                        {not: needsScript},
 		"while-sending-body":               {not: needsScript},
+
+		"conntrack-full":           {not: needsNetwork},
+		"nat-port-meets-time-wait": {not: needsNetwork},
+		"nat-ports":                {not: needsNetwork},
 	}
 }
 

@@ -55,6 +55,10 @@ var controls = map[string]control{
 	"stateless-lb-round-robin":         {without: []string{"network.balancers.0.choose=source_hash"}, more: namesTwoServers},
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
+
+	"nat-ports":                {without: []string{"network.nats.0.ports=400"}},
+	"nat-port-meets-time-wait": {without: []string{"network.nats.0.ports=300"}}, // none comes round within the run
+	"conntrack-full":           {without: []string{"network.links.0.flows.max=300"}},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and

@@ -199,7 +199,7 @@ func (m *mapping) seen() flowKey { return keyOf(m.out.addr, m.out.port, m.dst.ad
 // passIn sends on a packet that has come to an outside address.
 func (n *nat) passIn(c *core, f *frame, h *hop, now int64) {
 	self, known := n.outside[f.h.key()]
-	if known && !n.mapped[self].answered {
+	if known && !n.mapped[self].answered && n.cfg.Unknown != network.UnknownPass {
 		answer := f.h.flags&(network.SYN|network.ACK) == network.SYN|network.ACK
 		known = answer || f.h.flags&network.RST != 0
 		n.mapped[self].answered = answer
