@@ -67,7 +67,7 @@ func (b *budget) refuse(now int64) {
 	b.dropped++
 }
 
-// add takes in what another counted.
+// add adds the counts of another.
 func (b *Budget) add(other budget) {
 	b.Peak = max(b.Peak, other.peak)
 	if other.dropped > 0 && (b.Dropped == 0 || time.Duration(other.first) < b.First) {

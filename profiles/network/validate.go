@@ -149,7 +149,7 @@ func (v *validator) flows(at string, f Flows) {
 		v.bad("%s.max: %d is not between 0 and %d", at, f.Max, maxFlows)
 	}
 	if f.Max > 0 && f.Lifetime > 0 {
-		v.bad("%s.max: does not go with lifetime, of which only a flow's next packet takes notice; set idle instead", at)
+		v.bad("%s.max: does not go with lifetime, after which a flow keeps its place until its next packet; set idle instead", at)
 	}
 }
 
