@@ -291,21 +291,26 @@ func (c *core) resetBy(h *hop, f *frame, to network.RSTTo, by uint16, now int64)
 
 // inject sends a RST of the wire's own over h.
 func (c *core) inject(h *hop, r reset, by uint16, now int64) {
-	f := c.frame()
-	if f == nil {
-		return
-	}
-	f.n = r.write(f.buf)
-	f.h, _ = parse(f.bytes())
-	key := f.h.key()
+	key := keyOf(r.src, r.sport, r.dst, r.dport)
 	if b := c.behind[h.from]; b != nil && h.to == b.node {
-		key = c.connectionKey(&f.h, b)
+		key = keyOf(b.addr, r.sport, r.dst, r.dport)
 	} else if b := c.at[h.from]; b != nil && c.behind[h.to] == b {
 		key = keyOf(r.src, r.sport, b.addr, r.dport)
 	}
 	if c.nats != nil {
 		key = c.insideOf(key)
 	}
+	c.injectAs(h, r, by, key, now)
+}
+
+// injectAs sends a RST that the record finds under key.
+func (c *core) injectAs(h *hop, r reset, by uint16, key flowKey, now int64) {
+	f := c.frame()
+	if f == nil {
+		return
+	}
+	f.n = r.write(f.buf)
+	f.h, _ = parse(f.bytes())
 	f.id = c.rec.enter(f.bytes(), -1, by, &key, now)
 	c.push(h, f, now)
 }

@@ -206,7 +206,12 @@ func (n *nat) passIn(c *core, f *frame, h *hop, now int64) {
 	}
 	switch {
 	case !known && n.cfg.Unknown == network.UnknownRST:
-		c.resetBy(h, f, network.RSTToSender, n.by, now)
+		r, ok := answerTo(&f.h)
+		key := f.h.key() // it closes nothing that the client has opened since
+		c.drop(f, FateAnswered, n.by, now)
+		if ok {
+			c.injectAs(h.reverse(), r, n.by, key, now)
+		}
 		return
 	case !known:
 		c.drop(f, FateForgotten, n.by, now)

@@ -176,6 +176,11 @@ func TestNATPassesOnlyAnAnswerToASYN(t *testing.T) {
 		if seen := w.pass(0); len(seen) != 2 {
 			t.Errorf("%v: %d packets after the answer, want 2", unknown, len(seen))
 		}
+		for _, p := range w.rec.connection(keyOf(number("10.77.0.1"), 5000, number("10.77.0.2"), 80), 0) {
+			if p.Flags&network.RST != 0 {
+				t.Errorf("%v: the RST to the older connection stands in the younger one", unknown)
+			}
+		}
 	}
 }
 
