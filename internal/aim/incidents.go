@@ -63,9 +63,12 @@ func init() { // the functions refer to the table
 		"truncated":                        {not: needsScript},
 		"while-sending-body":               {not: needsScript},
 
-		"dead-peer":        {not: needsNetwork},
-		"rolling-deploy":   {not: needsNetwork},
-		"scale-out-pinned": {not: needsNetwork},
+		"dead-peer":                {not: needsNetwork},
+		"rolling-deploy":           {not: needsNetwork},
+		"scale-out-pinned":         {not: needsNetwork},
+		"conntrack-full":           {not: needsNetwork},
+		"nat-port-meets-time-wait": {not: needsNetwork},
+		"nat-ports":                {not: needsNetwork},
 	}
 }
 

@@ -56,9 +56,12 @@ var controls = map[string]control{
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
 
-	"rolling-deploy":   {without: []string{"target.lab.stop_on=null", "network.balancers.0.leaves=null", "events.first_later=null", "events.second_later=null"}},
-	"scale-out-pinned": {without: []string{"network.balancers.0.joins=null", "events=null"}},
-	"dead-peer":        {without: []string{"network.links.1.rules=null"}},
+	"rolling-deploy":           {without: []string{"target.lab.stop_on=null", "network.balancers.0.leaves=null", "events.first_later=null", "events.second_later=null"}},
+	"scale-out-pinned":         {without: []string{"network.balancers.0.joins=null", "events=null"}},
+	"dead-peer":                {without: []string{"network.links.1.rules=null"}},
+	"nat-ports":                {without: []string{"network.nats.0.ports=400"}},
+	"nat-port-meets-time-wait": {without: []string{"network.nats.0.ports=300"}}, // none comes round within the run
+	"conntrack-full":           {without: []string{"network.links.0.flows.max=300"}},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and
