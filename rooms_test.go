@@ -73,7 +73,7 @@ var rooms = map[string]room{
 	"internal/evidence":        {[]string{"internal/enum", "results"}, "it judges what was seen, whoever saw it: a probe, a capture, a log or a watched process"},
 	"internal/probe":           {[]string{"internal/evidence", "dialers", "internal/http1", "internal/transport", "internal/secrets"}, "it opens connections and notes what happens on them; what that says of a server is evidence's to say"},
 	"internal/chart":           {nil, "it places times; what they are times of, it is told"},
-	"internal/witness":         {[]string{"dialers", "dialers/external", "internal/capture", "internal/evidence", "internal/evidence/segments", "internal/lab/story", "results"}, "it says what the wire shows of a client's requests; what the client says, and what a run makes of it, would sway it"},
+	"internal/witness":         {[]string{"dialers", "dialers/external", "internal/capture", "internal/evidence", "internal/evidence/segments", "internal/lab/story", "internal/packetring", "results"}, "it says what the wire shows of a client's requests; what the client says, and what a run makes of it, would sway it"},
 	"internal/autopsypage":     {[]string{"internal/autopsy", "internal/chart", "internal/evidence", "internal/layout", "results", "results/page"}, "it draws a verdict; it reads no capture, and knows no command"},
 	"internal/probepage":       {[]string{"internal/chart", "internal/evidence", "internal/layout", "internal/probe", "results", "results/page"}, "it draws what a probe has found; it measures nothing, and knows no command"},
 	"internal/serverfile":      {[]string{"internal/evidence", "internal/strictyaml", "profiles", "profiles/script", "profiles/schema"}, "it writes down what was measured, whoever measured it and whatever reads it"},
@@ -142,6 +142,8 @@ var rooms = map[string]room{
 	"internal/cli/foresee":         {[]string{".", "internal/cli", "internal/exit", "internal/forecast", "internal/interrupt", "internal/layout", "internal/resultsdir", "internal/tune", "internal/usage", "profiles", "results", "results/expect", "results/record", "results/text"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/watch":               {nil, "what was seen is judged alike, whoever looked: it has no socket, no clock and no goroutine"},
 	"internal/watch/kernel":        {[]string{"internal/host", "internal/watch"}, "it passes on what the kernel does to sockets; who closed first, and what that means, follows from it elsewhere"},
+	"internal/watch/packets":       {[]string{"internal/capture", "internal/evidence/segments", "internal/packetring", "internal/watch"}, "it passes headers on; which connections they make, and how those end, is for segments"},
+	"internal/packetring":          {nil, "it takes packets, whoever asks, and knows no word of what they mean"},
 	"internal/watch/closes":        {[]string{"internal/evidence", "internal/watch"}, "it judges the order of events, whoever reported them, so that it can be tested with any order"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
