@@ -24,10 +24,14 @@ func BenchmarkCloses(b *testing.B) {
 		name            string
 		kernel, packets bool
 		lean, others    bool
+		everywhere      bool
 	}{
 		{name: "alone"},
 		{name: "kernel", kernel: true},
 		{name: "packets", packets: true},
+		{name: "packets-everywhere", packets: true, everywhere: true},
+		{name: "packets-of-others", packets: true, others: true},
+		{name: "kernel-of-others", kernel: true, others: true},
 		{name: "packets-lean", packets: true, lean: true},
 		{name: "both", kernel: true, packets: true},
 		{name: "both-of-others", kernel: true, packets: true, others: true}, // the traffic is not watched
@@ -37,6 +41,9 @@ func BenchmarkCloses(b *testing.B) {
 			ends := watch.Ends{Listens: []netip.AddrPort{p.addr()}}
 			if w.others {
 				ends.Listens = []netip.AddrPort{netip.AddrPortFrom(p.addr().Addr(), 1)}
+			}
+			if w.everywhere {
+				ends.Listens[0] = netip.AddrPortFrom(netip.IPv4Unspecified(), p.addr().Port())
 			}
 			var take []func()
 			var layers []interface{ Sees() watch.Sees }
