@@ -145,6 +145,10 @@ var rooms = map[string]room{
 	"internal/watch/packets":       {[]string{"internal/capture", "internal/evidence/segments", "internal/packetring", "internal/watch"}, "it passes headers on; which connections they make, and how those end, is for segments"},
 	"internal/packetring":          {nil, "it takes packets, whoever asks, and knows no word of what they mean"},
 	"internal/watch/closes":        {[]string{"internal/evidence", "internal/watch"}, "it judges the order of events, whoever reported them, so that it can be tested with any order"},
+	"internal/watch/services":      {[]string{"dialers/external/drivers"}, "it has services for tests of what watches services; who watches them, and how, it need not know"},
+	"internal/watch/sockets":       {[]string{"internal/host", "internal/watch"}, "it looks at sockets; what that says of a service is for others"},
+	"internal/watch/gauges":        {[]string{"internal/watch"}, "it reads what a pool says of itself; whether that is so is for others"},
+	"internal/watch/place":         {nil, "it finds processes and their network; what happens there it need not know"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 
