@@ -16,7 +16,7 @@ import (
 )
 
 // Real connections of HTTP over TLS: the goodbyes of TLS and the control frames of HTTP/2 are
-// neither requests nor responses, whoever closes.
+// neither requests nor responses, and it does not matter who closes.
 func TestSealed(t *testing.T) {
 	needSandbox(t)
 	if err := up(); err != nil {
