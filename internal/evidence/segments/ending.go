@@ -16,6 +16,7 @@ func (l *life) finish(until time.Duration) evidence.Connection {
 	if t.responds && l.responseOver() {
 		t.answered(t.current.Done)
 	}
+	l.farewell()
 	c.TLS, c.Other = t.protocol == overTLS, t.other()
 	t.trim()
 	c.Exchanges, c.Requests, c.LongestIdle, c.Unasked = t.exchanges, t.count, t.longest, t.unasked
