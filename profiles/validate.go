@@ -78,6 +78,7 @@ func (p *Profile) ownComplaints() Errors {
 		rule{!slices.Contains(Clients(), p.Client), "client", fmt.Sprintf("%q is none of %s", p.Client, strings.Join(Clients(), ", "))},
 		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
+		rule{p.Load.LeakEvery > 0 && p.Client == ClientStock, "load.leak_every", "the stock client's caller reads every response to its end; remove it"},
 	)
 	list = append(list, p.driverComplaints()...)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
@@ -199,6 +200,11 @@ func (p *Profile) awaited() map[string]string {
 	if p.Network != nil {
 		for path, name := range p.Network.Awaits() {
 			all[strictyaml.Join("network", path)] = name
+		}
+	}
+	if p.Target.Lab != nil {
+		for path, name := range p.Target.Lab.Awaits() {
+			all[strictyaml.Join("target.lab", path)] = name
 		}
 	}
 	return all

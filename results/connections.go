@@ -50,6 +50,7 @@ type Connections struct {
 	NotifiedUs   uint64            `json:"close_notify_by_us,omitempty"`   // TLS: our close_notify was sent before the peer's was read. A close_notify precedes a FIN and does not count as one
 	NotifiedPeer uint64            `json:"close_notify_by_peer,omitempty"` // TLS: the peer's close_notify was read before ours was sent
 	TLSResumed   uint64            `json:"tls_resumed,omitempty"`          // TLS handshakes that took up an earlier session; the others were full
+	Leaked       uint64            `json:"leaked,omitempty"`               // leases that the caller did not give back to the pool, because it left a response half-read
 	MaxOpen      int               `json:"max_open"`                       // the largest number open at once
 	Evictions    map[string]uint64 `json:"evictions"`                      // why each left the pool: expired, lifetime, max_requests, surplus, made_room, hint, peer_closed, reset, server_said_close, broken, shutdown
 }
@@ -107,6 +108,14 @@ func (k *Sockets) Add(s *SocketSample) {
 		k.ServerSide = true
 		k.TimeWaitServer = max(k.TimeWaitServer, s.Server["TIME_WAIT"])
 	}
+}
+
+// Times say when things happened, without the warm-up.
+type Times struct {
+	FirstFailure float64 `json:"first_failure"` // when the first request that failed was due, in seconds since the start of the run; 0: none failed
+	LastFailure  float64 `json:"last_failure"`  // the same of the last one
+	FreshPeak    uint64  `json:"fresh_peak"`    // the most exchanges that got a fresh connection within 100 ms
+	FreshPeriod  float64 `json:"fresh_period"`  // if fresh connections come in waves: the time from one wave to the next, in seconds; 0: they do not
 }
 
 // Ports say when the local ports towards the target ran out. Times are in

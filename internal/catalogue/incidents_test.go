@@ -55,6 +55,10 @@ var controls = map[string]control{
 	"stateless-lb-round-robin":         {without: []string{"network.balancers.0.choose=source_hash"}, more: namesTwoServers},
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
+
+	"lifetime-wave": {without: []string{"pool.max_lifetime=0s", "pool.expiry=[]"}},
+	"pool-leak":     {without: []string{"load.leak_every=0"}, more: emptiesAsPredicted},
+	"retry-storm":   {without: []string{"target.lab.stall=null", "events=null"}},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and
@@ -179,6 +183,20 @@ func namesTwoServers(t *testing.T, rep *results.Reproduction) {
 	}
 	if len(hosts) < 2 || hosts["server"] || hosts["client"] {
 		t.Errorf("hosts %v in %+v", hosts, run.Packets.Failures[0].Rows)
+	}
+}
+
+// emptiesAsPredicted holds that the pool was empty after as many requests as it has connections
+// for one leak in ten, and that a larger one lasted longer by as much.
+func emptiesAsPredicted(t *testing.T, rep *results.Reproduction) {
+	t.Helper()
+	for _, r := range []struct {
+		run *results.Run
+		cap uint64
+	}{{rep.IncidentRun, 20}, {rep.RemedyRuns[2].Run, 40}} {
+		if r.run.Counts.OK != 10*r.cap || r.run.Connections.Leaked != r.cap {
+			t.Errorf("%d connections for one leak in ten responses: %+v, %+v", r.cap, r.run.Counts, r.run.Connections)
+		}
 	}
 }
 

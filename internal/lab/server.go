@@ -30,6 +30,7 @@ type Server struct {
 	limits  limits
 	tally   tally
 	late    lateness
+	stall   stall
 
 	mu  sync.Mutex
 	rng *rand.Rand // draws delays, late timers and pauses; guarded by mu

@@ -28,6 +28,9 @@ func (t *Target) event(name string) {
 	if t.network != nil {
 		_ = t.network.Event(name) // an error means that something else waits for it
 	}
+	for _, s := range t.lab {
+		s.Event(name)
+	}
 }
 
 // end drops the events that have not come, and waits for those that are being told.

@@ -33,6 +33,7 @@ var finders = map[string]finder{
 	"kernel":          kernelPath,
 	"lab":             headersPath,
 	"ports":           portsPath,
+	"times":           timesPath,
 	"closed":          closedPath,
 	"failed":          failedPath,
 	"fresh":           freshPath,
