@@ -187,7 +187,7 @@ func (x *exchange) endsConnection() bool {
 	return ends || x.req.last
 }
 
-// leaks are the responses with a body, of which the caller leaves every n-th half-read.
+// leaks counts the responses with a body. The caller leaves every n-th half-read.
 type leaks struct{ every, responses uint64 }
 
 // leaks reports whether the caller leaves this response, whose head has just been read, as it

@@ -40,7 +40,7 @@ type Group uint8
 // incidents of the library.
 const (
 	NoGroup  Group = iota
-	Timers         // the timers of the client, of the server and of what is between do not agree
+	Timers         // the timers of client, server and load balancer do not agree
 	Server         // the server ends connections or responses
 	Pool           // the pool has no connection, or the machine no port
 	Caller         // the program that calls the pool

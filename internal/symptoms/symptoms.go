@@ -91,7 +91,7 @@ func Nearest(symptom string, n int) ([]string, error) {
 	return names, nil
 }
 
-// incident is what is known of an incident before it is run.
+// incident has the words of an incident of the library.
 type incident struct {
 	name       string
 	signature  []sign
