@@ -11,7 +11,6 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/network"
-	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/expect"
 )
@@ -79,6 +78,7 @@ func (p *Profile) ownComplaints() Errors {
 		rule{!slices.Contains(Clients(), p.Client), "client", fmt.Sprintf("%q is none of %s", p.Client, strings.Join(Clients(), ", "))},
 		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
+		rule{p.Load.LeakEvery > 0 && p.Client == ClientStock, "load.leak_every", "the stock client's caller reads every response to its end; remove it"},
 	)
 	list = append(list, p.driverComplaints()...)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
@@ -208,14 +208,9 @@ func (p *Profile) awaited() map[string]string {
 			all[strictyaml.Join("network", path)] = name
 		}
 	}
-	if lab := p.Target.Lab; lab != nil {
-		for field, m := range map[string]script.Moments{"reload_on": lab.ReloadOn, "stop_on": lab.StopOn} {
-			for host, name := range m {
-				if name == "" {
-					continue // complained about elsewhere
-				}
-				all[strictyaml.Join("target.lab", m.Path(field, host))] = name
-			}
+	if p.Target.Lab != nil {
+		for path, name := range p.Target.Lab.Awaits() {
+			all[strictyaml.Join("target.lab", path)] = name
 		}
 	}
 	return all

@@ -69,6 +69,9 @@ func init() { // the functions refer to the table
 		"conntrack-full":           {not: needsNetwork},
 		"nat-port-meets-time-wait": {not: needsNetwork},
 		"nat-ports":                {not: needsNetwork},
+		"lifetime-wave":            {not: needsNetwork},
+		"pool-leak":                {not: "the leak is in the code that calls the pool; to see it with a server of yours, use 'kabench run --set load.leak_every=10'"},
+		"retry-storm":              {not: needsScript},
 	}
 }
 

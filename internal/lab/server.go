@@ -30,6 +30,7 @@ type Server struct {
 	limits  limits
 	tally   tally
 	late    lateness
+	stall   stall
 
 	mu    sync.Mutex
 	draws map[script.Stream]*rand.Rand // guarded by mu

@@ -41,6 +41,7 @@ func (t *Target) event(name string) {
 		if t.events.stop.Of(host) == name {
 			s.Stop()
 		}
+		s.Event(name)
 	}
 }
 

@@ -33,6 +33,7 @@ var finders = map[string]finder{
 	"kernel":          kernelPath,
 	"lab":             labPath,
 	"ports":           portsPath,
+	"times":           timesPath,
 	"closed":          closedPath,
 	"packets":         packetsPath,
 	"failed":          failedPath,

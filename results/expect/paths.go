@@ -37,6 +37,31 @@ func isStatus(text string) bool {
 	return err == nil && len(text) == 3 && status >= 100
 }
 
+// timesPath finds a path of the section times.
+func timesPath(run *results.Run, name string) (Value, bool) {
+	t, unknown := results.Times{}, "this run does not tell when things happened"
+	if run.Times != nil {
+		t, unknown = *run.Times, ""
+	}
+	none := func(missing bool, why string) string {
+		if unknown == "" && missing {
+			return why
+		}
+		return unknown
+	}
+	switch name {
+	case "first_failure":
+		return Value{Number: t.FirstFailure, Unit: results.UnitSeconds, Why: none(run.Counts.Failed == 0, "no request failed")}, true
+	case "last_failure":
+		return Value{Number: t.LastFailure, Unit: results.UnitSeconds, Why: none(run.Counts.Failed == 0, "no request failed")}, true
+	case "fresh_peak":
+		return Value{Number: float64(t.FreshPeak), Why: unknown}, true
+	case "fresh_period":
+		return Value{Number: t.FreshPeriod, Unit: results.UnitSeconds, Why: none(t.FreshPeriod == 0, "fresh connections did not come in waves")}, true
+	}
+	return Value{}, false
+}
+
 // failures finds the paths failures, failures.fresh, failures.reused,
 // failures.no_connection, failures.rate, failures.<phase> and
 // failures.<phase>.<cause>.
@@ -305,7 +330,8 @@ func knownPaths() []string {
 	for _, c := range results.KernelCounters {
 		paths = append(paths, "kernel."+c.Name, "kernel.server."+c.Name)
 	}
-	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.back", "ports.recovered", "ports.met")
+	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.back", "ports.recovered", "ports.met",
+		"times.first_failure", "times.last_failure", "times.fresh_peak", "times.fresh_period")
 	for _, by := range closers {
 		paths = append(paths, "closed."+by)
 		for _, how := range manners {
