@@ -121,7 +121,9 @@ func TestNetworkIsRefused(t *testing.T) {
 		"three proxies":       {"target.proxies=[{}, {}, {}]", "there are 3; at most 2 can stand in a row"},
 		"TLS before a proxy":  {"target={lab: {tls: true}, proxies: [{}]}", "the proxies speak plain HTTP to the server"},
 		"TLS between proxies": {"target={lab: {}, proxies: [{tls: true}, {tls: true, on: other}]}", "target.proxies.1.tls: the proxy before it speaks plain HTTP to it"},
-		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host or balancer "srever"`},
+		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host, balancer or NAT "srever"`},
+		"past the NAT":        {"network.nats=[{name: nat, ports: 9}]", "no request passes between client and server: they go client to nat, nat to server; remove the link"},
+		"behind a NAT":        {"network.nats=[{name: nat, ports: 9, clients: [server]}]", "network.nats: server is behind nat, where client cannot reach it"},
 		"one end":             {"network.links.0.between=[client]", "is a list of 1; 2 belong here"},
 		"a link off the path": {"network.links.0.between=[client, other]", "no request passes between client and other: they go client to server"},
 		"from":                {"network.links.0.rules.0.from=other", "is not an end of this link, client or server: the rule would match nothing"},
@@ -156,6 +158,23 @@ func TestNetworkIsRefused(t *testing.T) {
 		}
 		if err != nil && !strings.Contains(name, "prox") && strings.Count(err.Error(), "\n") > 0 {
 			t.Errorf("%s: more than one line: %v", name, err)
+		}
+	}
+}
+
+// The links of a NAT carry the client's addresses on one side and its own on the other.
+func TestRulesBesideANAT(t *testing.T) {
+	for rule, want := range map[string][2]bool{ // whether it matches between client and nat, and between nat and server
+		"{}": {true, true}, "{dst: server, dst_port: 80}": {true, true}, "{from: nat}": {true, true},
+		"{src: client}": {true, false}, "{src: nat}": {false, true}, "{dst: nat}": {false, true},
+	} {
+		for i, between := range []string{"[client, nat]", "[nat, server]"} {
+			_, err := Load("p.yaml", []byte(networked), []string{
+				"network.nats=[{name: nat, ports: 9}]", "network.links=[{between: " + between + ", rules: [" + rule + "]}]",
+			})
+			if (err == nil) != want[i] {
+				t.Errorf("%s between %s: %v", rule, between, err)
+			}
 		}
 	}
 }
