@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -37,11 +38,11 @@ type ServerFacts struct {
 	// AtExpiry says how it ends or forgets an idle connection.
 	AtExpiry script.Expiry `yaml:"at_expiry,omitempty"`
 	// Ports is how many connections to one destination it gives ports to at a time, for
-	// all clients together or, with PortsPerClient, for each. After a connection has
-	// ended, its port stays taken for PortReuse.
-	Ports          int           `yaml:"ports,omitempty"`
-	PortsPerClient bool          `yaml:"ports_per_client,omitempty"`
-	PortReuse      time.Duration `yaml:"port_reuse,omitempty"`
+	// all clients together or for each. After a connection has ended, its port stays taken
+	// for PortReuse.
+	Ports     int              `yaml:"ports,omitempty"`
+	PortsPer  network.PortsPer `yaml:"ports_per,omitempty"`
+	PortReuse time.Duration    `yaml:"port_reuse,omitempty"`
 	// Table is how many connections it can remember.
 	Table int `yaml:"table,omitempty"`
 	// KeepAlive is the period of the TCP keep-alive probes that it sends itself on the
@@ -123,8 +124,8 @@ func (f ServerFacts) validateWay() (errs []error) {
 	if f.UpstreamIdle > 0 && f.EndsBehind() {
 		bad("upstream_idle: contradicts silent and passes_on: it has no connections of its own to the servers; remove one")
 	}
-	if f.Ports == 0 && (f.PortReuse > 0 || f.PortsPerClient) {
-		bad("ports: port_reuse and ports_per_client have no effect without it; set ports or remove them")
+	if f.Ports == 0 && (f.PortReuse > 0 || f.PortsPer != network.PortsPerDestination) {
+		bad("ports: port_reuse and ports_per have no effect without it; set ports or remove them")
 	}
 	return errs
 }

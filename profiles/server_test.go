@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -144,7 +145,7 @@ func TestServerValues(t *testing.T) {
 		"azure-lb":             {IdleTimeout: 240 * s, Silent: true, AtExpiry: script.Drop},
 		"azure-lb-tcp-reset":   {PassesOn: true, AtExpiry: script.Reset},
 		"azure-nat-gateway":    {IdleTimeout: 240 * s, Silent: true, AtExpiry: script.ResetNext, Ports: 50000, PortReuse: 65 * s},
-		"gcp-cloud-nat":        {IdleTimeout: 1200 * s, Silent: true, AtExpiry: script.Drop, Ports: 64, PortsPerClient: true, PortReuse: 120 * s},
+		"gcp-cloud-nat":        {IdleTimeout: 1200 * s, Silent: true, AtExpiry: script.Drop, Ports: 64, PortsPer: network.PortsPerClient, PortReuse: 120 * s},
 		"gcp-nlb":              {IdleTimeout: 60 * s, Silent: true, AtExpiry: script.Reroute},
 		"gcp-nlb-internal":     {IdleTimeout: 600 * s, Silent: true, AtExpiry: script.Reroute},
 		"gcp-lb":               {UpstreamIdle: 600 * s},
@@ -231,7 +232,7 @@ func TestFactsOfAWay(t *testing.T) {
 		"silent: true, at_expiry: fin":       "at_expiry: fin contradicts silent",
 		"at_expiry: rts":                     "did you mean rst",
 		"passes_on: true, upstream_idle: 1s": "upstream_idle: contradicts",
-		"port_reuse: 1s":                     "ports: port_reuse and ports_per_client have no effect",
+		"port_reuse: 1s":                     "ports: port_reuse and ports_per have no effect",
 		"ports: -1":                          "ports: -1 is negative",
 		"keep_alive: -1s":                    "keep_alive: -1s is negative",
 		"table: -1":                          "table: -1 is negative",

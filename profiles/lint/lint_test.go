@@ -164,7 +164,7 @@ func TestLintFindings(t *testing.T) {
 			"from about 50s on, new connections get no answer", "pool.max_requests=3, or more; or via.ports=28622"},
 		{"a server that ends them", foreign("server.max_requests=1", "via.silent=true", "via.idle_timeout=1h", "via.ports=20000", "via.port_reuse=65s"), RuleNATPorts, "server.max_requests",
 			[2]string{"400/s new connections x 65s = 26000 ports, and 20 connections busy", "via.ports 20000, for all clients behind it, and each more makes it worse"}, "connect failures (timeout)", "server.max_requests=3"},
-		{"fewer ports than connections", foreign("via.silent=true", "via.idle_timeout=1h", "via.ports=16", "via.ports_per_client=true", "via.port_reuse=2m"), RuleNATPorts, "via.ports",
+		{"fewer ports than connections", foreign("via.silent=true", "via.idle_timeout=1h", "via.ports=16", "via.ports_per=client", "via.port_reuse=2m"), RuleNATPorts, "via.ports",
 			[2]string{"20 connections busy", "via.ports 16, for this client"}, "from the beginning", "via.ports=22"},
 
 		{"a server that stops at once", foreign("via.silent=true", "via.idle_timeout=1h", "via.propagation=10s", "server.drain=10s"), RuleDrain, "server.drain",

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/results"
 )
 
@@ -45,7 +46,7 @@ func checkNATPorts(s *subject, o *outcome) {
 	}
 	ports := s.via.path("ports")
 	whose := "for all clients behind it, and each more makes it worse"
-	if s.via.PortsPerClient {
+	if s.via.PortsPer == network.PortsPerClient {
 		whose = "for this client"
 	}
 	enough := roundUp(1.1*float64(open) + 1.1*float64(b.taken(worst.most)))
