@@ -30,6 +30,10 @@ func (w *world) reloads(at time.Duration) uint64 {
 // receive has the server get a request that leaves now. If the server has closed the
 // connection by the time it arrives, the client sees the end instead of a response.
 func (s *server) receive(w *world, x *request, c *connection) {
+	if w.now >= c.forgets {
+		w.way.answer(w, x, c)
+		return
+	}
 	arrives := w.now + w.oneWay
 	if c.closes-c.blind <= arrives {
 		c.rst = c.rst || arrives < c.closes && w.script.TimerVsData == script.TimerRST
@@ -37,7 +41,7 @@ func (s *server) receive(w *world, x *request, c *connection) {
 		w.plan(ofAnswers, event{at: max(w.now, c.closes+w.oneWay), kind: cut, x: x, c: c, turn: x.turn})
 		return
 	}
-	c.closes = never
+	c.closes, c.forgets = never, never
 	if w.script.Threads > 0 {
 		w.plan(ofServer, event{at: arrives, kind: arrived, x: x, c: c, turn: x.turn})
 		if at := w.deadline(x); at != never {
@@ -89,6 +93,9 @@ func (s *server) serve(w *world, e event, deadline time.Duration) (finish time.D
 		} else if end, ends := w.faults[fault]; ends {
 			c.end, c.closes, c.rst, sees.kind = end, finish, end.cause == results.CauseRST, cut
 		}
+	}
+	if w.way != nil && w.way.interrupts(w, e, finish, deadline) {
+		return finish
 	}
 	if fault == script.Silent { // it waits for the client's end
 		finish = max(e.at, w.deadline(e.x)+w.oneWay)
@@ -170,6 +177,9 @@ func (s *server) responded(w *world, c *connection) (reason pool.Reason, hint ti
 		if at := time.Duration(c.epoch+1)*every - w.began; at < c.closes {
 			c.closes, c.rst, c.blind = at, false, 0
 		}
+	}
+	if w.way != nil {
+		w.way.watch(w, c)
 	}
 	return pool.Keep, w.hint
 }

@@ -32,8 +32,10 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 		no(len(p.Network.Balancers) > 0, "network.balancers", "a forecast has no balancers; remove them")
 		no(len(p.Network.NATs) > 0, "network.nats", "a forecast has no NATs; remove them")
 		for i, l := range p.Network.Links {
-			no(len(l.Rules) > 0 || l.Flows != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove rules and flows")
-			no(l.Loss > 0 || l.Jitter > 0 || l.Bandwidth > 0 || l.There != nil || l.Back != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove loss, jitter, bandwidth, there and back")
+			at := fmt.Sprintf("network.links.%d", i)
+			no(len(l.Rules) > 0, at, "a forecast has no rules; remove them")
+			no(l.Loss > 0 || l.Jitter > 0 || l.Bandwidth > 0 || l.There != nil || l.Back != nil, at, "a forecast has links with a constant delay only; remove loss, jitter, bandwidth, there and back")
+			no(l.Flows != nil && (l.Flows.Lifetime > 0 || l.Flows.Max > 0), at+".flows", "a forecast's links forget only idle flows; remove lifetime and max")
 		}
 	}
 	_, ends := endings[cfg.Fault]
