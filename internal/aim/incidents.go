@@ -62,6 +62,9 @@ func init() { // the functions refer to the table
 		"three-mitigations":                {not: "it compares three remedies of idle-race; use 'kabench reproduce idle-race --target'"},
 		"truncated":                        {not: needsScript},
 		"while-sending-body":               {not: needsScript},
+
+		"ipvs-900s":     {not: needsNetwork},
+		"nat-idle-350s": {not: needsNetwork},
 	}
 }
 

@@ -26,7 +26,9 @@ func (v *Via) Before(sets []string) []string {
 	return slices.DeleteFunc(slices.Clone(sets), func(set string) bool { return aboutVia(set) })
 }
 
-func aboutVia(set string) bool { return strings.HasPrefix(set, "via.") || strings.HasPrefix(set, "via=") }
+func aboutVia(set string) bool {
+	return strings.HasPrefix(set, "via.") || strings.HasPrefix(set, "via=")
+}
 
 // Describe writes what --via names into p's section via, and then applies those of the sets
 // that are about it. Without --via it does nothing.

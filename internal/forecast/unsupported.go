@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -29,7 +30,14 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 	no(p.Target.Pipeline > 1, "target.pipeline", "a forecast sends one request at a time on a connection; set 1")
 	no(len(p.Events) > 0, "events", "a forecast has no events; remove them and what waits for them")
 	if p.Network != nil {
-		no(len(p.Network.Balancers) > 0, "network.balancers", "a forecast has no balancers; remove them")
+		no(len(p.Network.Balancers) > 1, "network.balancers", "a forecast has one balancer at most; remove the others")
+		for _, b := range p.Network.Balancers {
+			several := len(b.Backends) > 1
+			no(several && b.Idle > 0 && b.Unknown == network.UnknownPass && b.Choose == network.RoundRobin, "network.balancers.0.unknown",
+				"a forecast has one server, so that a flow cannot go to another one; set rst or drop, or choose: source_hash")
+			no(b.Lifetime > 0 || b.Max > 0 || b.DirectReturn, "network.balancers.0", "a forecast's balancer forgets only idle flows, and sees both directions; remove lifetime, max and direct_return")
+			no(several && (cfg.Threads > 0 || cfg.MaxConnections > 0 || cfg.Fault != script.FaultNone), "network.balancers.0.backends", "a forecast has one server, and what several do each by itself it cannot play; name one backend, or remove threads, max_connections and fault")
+		}
 		no(len(p.Network.NATs) > 0, "network.nats", "a forecast has no NATs; remove them")
 		for i, l := range p.Network.Links {
 			at := fmt.Sprintf("network.links.%d", i)

@@ -34,21 +34,12 @@ func (f *facts) wayOf(p *profiles.Profile, o *Options) (way *device, missing []s
 	}
 	if p.Network != nil {
 		for i, l := range p.Network.Links {
-			if l.Flows == nil || l.Flows.Idle == 0 {
-				continue
+			if l.Flows != nil {
+				all = append(all, memory(*l.Flows, fmt.Sprintf("network.links.%d.flows", i))...)
 			}
-			d := &device{idle: l.Flows.Idle, at: fmt.Sprintf("network.links.%d.flows", i)}
-			switch {
-			case l.Flows.AtExpiry == network.ExpiryRST:
-				d.how = script.Reset
-			case l.Flows.Unknown == network.UnknownDrop:
-				d.how = script.Drop
-			case l.Flows.Unknown == network.UnknownRST:
-				d.how = script.ResetNext
-			default:
-				continue
-			}
-			all = append(all, d)
+		}
+		for i, b := range p.Network.Balancers {
+			all = append(all, memory(b.Flows, fmt.Sprintf("network.balancers.%d", i))...)
 		}
 	}
 	via := o.Via
@@ -93,6 +84,25 @@ func (f *facts) wayOf(p *profiles.Profile, o *Options) (way *device, missing []s
 		missing = append(missing, "load.timeout: on a connection that was forgotten there may be no answer, which needs a timeout; set load.timeout or pool.response_timeout")
 	}
 	return way, missing
+}
+
+// memory is the device that a memory of flows makes; none if it lets pass what it has
+// forgotten.
+func memory(f network.Flows, at string) []*device {
+	d := &device{idle: f.Idle, at: at}
+	switch {
+	case f.Idle == 0:
+		return nil
+	case f.AtExpiry == network.ExpiryRST:
+		d.how = script.Reset
+	case f.Unknown == network.UnknownDrop:
+		d.how = script.Drop
+	case f.Unknown == network.UnknownRST:
+		d.how = script.ResetNext
+	default:
+		return nil
+	}
+	return []*device{d}
 }
 
 // endsAt gives the server the timers of a load balancer or proxy at which the client's
