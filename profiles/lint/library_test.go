@@ -110,8 +110,8 @@ func TestLintEveryWay(t *testing.T) {
 	for _, preset := range profiles.Pools() {
 		for _, server := range servers {
 			for _, via := range servers {
-				if !via.Facts.EndsBehind() && via.Facts.UpstreamIdle == 0 {
-					continue // a server
+				if !via.OnTheWay {
+					continue
 				}
 				p := base.Clone()
 				p.Pool, p.Preset, p.Server, p.Via = preset.Pool, preset.Name, server.Facts, via.Facts
