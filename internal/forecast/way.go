@@ -29,8 +29,8 @@ const probesLost = 9
 // connections end takes the place of the server's timers.
 func (f *facts) wayOf(p *profiles.Profile, o *Options) (way *device, missing []string) {
 	var all []*device
-	if l := p.Target.Link; l != nil && l.Idle > 0 {
-		all = append(all, &device{idle: l.Idle, how: l.AtExpiry, at: "target.link.idle", relay: true})
+	if l := p.Target.Link; l != nil && l.IdleTimeout > 0 {
+		all = append(all, &device{idle: l.IdleTimeout, how: l.AtExpiry, at: "target.link.idle_timeout", relay: true})
 	}
 	if p.Network != nil {
 		for i, l := range p.Network.Links {

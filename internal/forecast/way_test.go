@@ -70,7 +70,7 @@ func TestDeviceOfALinkAndOfTheOptions(t *testing.T) {
 			continue // a link cannot
 		}
 		// Probes do not reach such a link, so that they change nothing.
-		sets := []string{"target.link={delay: 1ms, idle: 1500ms, at_expiry: " + how.String() + "}", "target.tcp.keep_alive=1s"}
+		sets := []string{"target.link={delay: 1ms, idle_timeout: 1500ms, at_expiry: " + how.String() + "}", "target.tcp.keep_alive=1s"}
 		if run := document(t, short, bare, sets...); run.Counts.Failed != failed {
 			t.Errorf("link %v: %d failed, want %d: %v", how, run.Counts.Failed, failed, run.FailureCounts())
 		}

@@ -28,7 +28,7 @@ import (
 //     client's connection keeps a TIME_WAIT if the client closes on the FIN.
 //   - The link notices a RST after a FIN only when it writes to that socket.
 //
-// With script.Link.Idle it also plays a device that ends or forgets idle connections: idleness
+// With script.Link.IdleTimeout it also plays a device that ends or forgets idle connections: idleness
 // in relay.go.
 type Link struct {
 	cfg    script.Link
@@ -121,8 +121,8 @@ func (l *Link) relay(client *net.TCPConn) {
 	defer cancel()
 	defer r.own(client)()
 	up, down := newFlow(), newFlow()
-	if l.cfg.Idle > 0 {
-		r.idle = newIdleness(l.cfg.Idle, l.cfg.AtExpiry)
+	if l.cfg.IdleTimeout > 0 {
+		r.idle = newIdleness(l.cfg.IdleTimeout, l.cfg.AtExpiry)
 	}
 
 	var readers, writers sync.WaitGroup

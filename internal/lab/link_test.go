@@ -286,7 +286,7 @@ func TestLinkForgets(t *testing.T) {
 	through := func(t *testing.T, how script.Expiry, idle time.Duration) (c *labtest.Client, s *Server) {
 		t.Helper()
 		s = start(t, script.Server{})
-		l, err := StartLink(script.Link{Delay: time.Millisecond, Idle: idle, AtExpiry: how}, "", s.Addr())
+		l, err := StartLink(script.Link{Delay: time.Millisecond, IdleTimeout: idle, AtExpiry: how}, "", s.Addr())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -330,12 +330,12 @@ func TestLinkForgets(t *testing.T) {
 
 func TestLinkCannotForgetLikeThis(t *testing.T) {
 	for want, cfg := range map[string]script.Link{
-		"cannot drop":    {Idle: time.Second, AtExpiry: script.Drop},
-		"cannot reroute": {Idle: time.Second, AtExpiry: script.Reroute},
-		"say what":       {Idle: time.Second},
-		"without idle":   {AtExpiry: script.Fin},
-		"negative":       {Idle: -1},
-		"unknown(9)":     {Idle: time.Second, AtExpiry: 9},
+		"cannot drop":          {IdleTimeout: time.Second, AtExpiry: script.Drop},
+		"cannot reroute":       {IdleTimeout: time.Second, AtExpiry: script.Reroute},
+		"say what":             {IdleTimeout: time.Second},
+		"without idle_timeout": {AtExpiry: script.Fin},
+		"negative":             {IdleTimeout: -1},
+		"unknown(9)":           {IdleTimeout: time.Second, AtExpiry: 9},
 	} {
 		if _, err := StartLink(cfg, "", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v: error %v, want %q", cfg, err, want)

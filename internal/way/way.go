@@ -70,13 +70,13 @@ func (d *device) link() error {
 		l = *d.p.Target.Link
 	}
 	switch {
-	case l.Idle > 0:
-		return errors.New("target.link.idle: the link is such a device already; remove it")
+	case l.IdleTimeout > 0:
+		return errors.New("target.link.idle_timeout: the link is such a device already; remove it")
 	case d.AtExpiry == script.Drop:
 		return errors.New("via.at_expiry: a link on the loopback cannot drop packets without a word, because its kernel acknowledges them; " +
 			"set a private network, as network={hosts: [{name: server}]} with target.link=null, or via.at_expiry=rst_next")
 	}
-	l.Idle, l.AtExpiry = d.IdleTimeout, d.AtExpiry
+	l.IdleTimeout, l.AtExpiry = d.IdleTimeout, d.AtExpiry
 	if l.AtExpiry == script.Reroute {
 		l.AtExpiry = script.ResetNext
 	}

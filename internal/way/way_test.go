@@ -60,10 +60,10 @@ func TestEveryPresetIsPlayedOrRefused(t *testing.T) {
 
 func TestOnTheLoopback(t *testing.T) {
 	for via, want := range map[string]script.Link{
-		"aws-nlb":            {Delay: 2 * time.Millisecond, Idle: 350 * time.Second, AtExpiry: script.ResetNext},
-		"azure-lb-tcp-reset": {Delay: 2 * time.Millisecond, Idle: 4 * time.Minute, AtExpiry: script.Reset},
-		"gcp-nlb":            {Delay: 2 * time.Millisecond, Idle: time.Minute, AtExpiry: script.ResetNext},
-		"{idle_timeout: 1s, passes_on: true, at_expiry: fin}": {Delay: 2 * time.Millisecond, Idle: time.Second, AtExpiry: script.Fin},
+		"aws-nlb":            {Delay: 2 * time.Millisecond, IdleTimeout: 350 * time.Second, AtExpiry: script.ResetNext},
+		"azure-lb-tcp-reset": {Delay: 2 * time.Millisecond, IdleTimeout: 4 * time.Minute, AtExpiry: script.Reset},
+		"gcp-nlb":            {Delay: 2 * time.Millisecond, IdleTimeout: time.Minute, AtExpiry: script.ResetNext},
+		"{idle_timeout: 1s, passes_on: true, at_expiry: fin}": {Delay: 2 * time.Millisecond, IdleTimeout: time.Second, AtExpiry: script.Fin},
 	} {
 		p := profile(t, loopback, via)
 		if _, err := Put(p); err != nil || *p.Target.Link != want || p.Network != nil {
@@ -115,7 +115,7 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		"a day":         {private, "kube-proxy", "", "via.idle_timeout: 24h0m0s is above 1h0m0s"},
 		"a proxy there": {private, "aws-alb", "", "target.proxies"},
 		"two":           {private, "aws-nlb", "network.links.0.flows={idle: 1s}", "network.links.0.flows: "},
-		"two links":     {loopback, "aws-nlb", "target.link={delay: 0s, idle: 1s, at_expiry: rst}", "target.link.idle: "},
+		"two links":     {loopback, "aws-nlb", "target.link={delay: 0s, idle_timeout: 1s, at_expiry: rst}", "target.link.idle_timeout: "},
 		"two proxies":   {loopback, "aws-alb", "target.proxies=[{}, {}]", "two can stand in a row"},
 		"rules":         {private, "gcp-cloud-nat", "network.links.0.rules=[{flags: S, times: 1, do: drop}]", "network.links.0.rules: "},
 		"two nats":      {strings.Replace(private, "client, server]", "nat, server]", 1) + "", "gcp-cloud-nat", "network.nats=[{name: nat, ports: 9}]", "network.nats: "},

@@ -14,11 +14,11 @@ type Link struct {
 	// Delay is how long every byte, FIN and RST travels in one direction: half of a
 	// round trip.
 	Delay time.Duration `yaml:"delay"`
-	// Idle makes the link a device that ends or forgets a connection on which no byte
+	// IdleTimeout makes the link a device that ends or forgets a connection on which no byte
 	// has passed for so long; 0: never. AtExpiry says how: Fin, Reset or ResetNext. A link
 	// does not see TCP keep-alive probes, so that they do not count.
-	Idle     time.Duration `yaml:"idle,omitempty"`
-	AtExpiry Expiry        `yaml:"at_expiry,omitempty"`
+	IdleTimeout time.Duration `yaml:"idle_timeout,omitempty"`
+	AtExpiry    Expiry        `yaml:"at_expiry,omitempty"`
 }
 
 // Expiry is what a device on the way does with a connection that was idle for too long.
@@ -53,16 +53,16 @@ func (l Link) Validate() error {
 		bad("delay: %v is not between 0 and %v", l.Delay, maxDelay)
 	}
 	switch {
-	case l.Idle < 0:
-		bad("idle: %v is negative (0 means never)", l.Idle)
+	case l.IdleTimeout < 0:
+		bad("idle_timeout: %v is negative (0 means never)", l.IdleTimeout)
 	case !l.AtExpiry.Known():
 		bad("at_expiry: %v", l.AtExpiry)
 	case l.AtExpiry == Drop || l.AtExpiry == Reroute:
 		bad("at_expiry: a link cannot %v: its kernel acknowledges what it gets; set rst_next, or put the device into a network, network.links.0.flows", l.AtExpiry)
-	case l.Idle > 0 && l.AtExpiry == ExpiryUnknown:
-		bad("at_expiry: say what happens after idle: fin, rst or rst_next")
-	case l.Idle == 0 && l.AtExpiry != ExpiryUnknown:
-		bad("at_expiry: has no effect without idle; set idle or remove it")
+	case l.IdleTimeout > 0 && l.AtExpiry == ExpiryUnknown:
+		bad("at_expiry: say what happens after idle_timeout: fin, rst or rst_next")
+	case l.IdleTimeout == 0 && l.AtExpiry != ExpiryUnknown:
+		bad("at_expiry: has no effect without idle_timeout; set it or remove this")
 	}
 	return errors.Join(errs...)
 }
