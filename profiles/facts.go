@@ -48,7 +48,7 @@ type ServerFacts struct {
 	// KeepAlive is the period of the TCP keep-alive probes that it sends itself on the
 	// connections that end at it.
 	KeepAlive time.Duration `yaml:"keep_alive,omitempty"`
-	// Drain is how long a server goes on after it was told to stop. Propagation is how long
+	// Drain is how long a server goes on after the signal to stop. Propagation is how long
 	// a load balancer may still send new connections or requests to a server that was taken
 	// out. ScaleOut is within what time a server that was added must have its share.
 	Drain       time.Duration `yaml:"drain,omitempty"`

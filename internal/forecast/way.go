@@ -11,8 +11,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// device is what forgets or ends idle connections on the way: a link with a memory, or
-// what a profile or the options say of a NAT or load balancer.
+// device is what forgets or ends idle connections on the way: a link with a memory, or a
+// NAT or load balancer that a profile or the options describe.
 type device struct {
 	idle   time.Duration
 	how    script.Expiry

@@ -344,8 +344,8 @@ func (r *relay) endWhenIdle(client, server *net.TCPConn, up, down *flow) {
 
 // unknown does with what came from a socket of a forgotten connection as a device would
 // that does not know it: a RST to its sender, who alone hears of it. The other end has its
-// connection until it notices by itself. If both ends are told at expiry, that is under
-// way.
+// connection until it notices by itself. If both ends hear of it at expiry, their FIN or
+// RST is on its way already.
 func (r *relay) unknown(from *net.TCPConn, data bool) {
 	if !r.idle.atExpiry.Silent() {
 		return

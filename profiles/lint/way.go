@@ -29,7 +29,7 @@ func checkKeepAlive(s *subject, o *outcome) {
 }
 
 // checkNATPorts compares how many connections the client opens and has open with the
-// ports of a NAT on the way. Whoever closes a connection, the NAT keeps its port.
+// ports of a NAT on the way. The NAT keeps a port for a while, whichever side has closed.
 func checkNATPorts(s *subject, o *outcome) {
 	if s.via == nil || s.via.Ports == 0 || o.lacks(!s.loaded(), "load.rate") || o.lacks(s.via.PortReuse == 0, s.via.path("port_reuse")) {
 		return
@@ -60,7 +60,7 @@ func checkNATPorts(s *subject, o *outcome) {
 	}
 	o.found(Finding{
 		Path:    path,
-		Says:    "A NAT has so many ports for connections to one destination, and keeps the port of a connection that has ended for its reuse delay. New connections per second x that delay, and the open connections, must stay below that number.",
+		Says:    "A NAT has a number of ports for connections to one destination, and keeps the port of a connection that has ended for its reuse delay. New connections per second x that delay, and the open connections, must stay below that number.",
 		Numbers: [2]string{taken + holding, fmt.Sprintf("%s %d, %s", ports, s.via.Ports, whose)},
 		Seen: when + ", new connections get no answer, because the NAT drops their SYNs: connect failures (timeout), " +
 			s.logged(results.PhaseConnect, false, "and never EADDRNOTAVAIL", results.CauseTimeout) + "; kept connections go on, and the client's own ports show nothing",
@@ -83,7 +83,7 @@ func (s *subject) endedBy(b budget) []opening {
 	return nil
 }
 
-// checkDrain compares how long a server goes on after it was told to stop with how long a
+// checkDrain compares how long a server goes on after the signal to stop with how long a
 // load balancer may still send it something new.
 func checkDrain(s *subject, o *outcome) {
 	if s.via == nil || s.via.Propagation == 0 || o.lacks(s.server.Drain == 0, s.server.path("drain")) {

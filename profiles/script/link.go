@@ -42,7 +42,7 @@ func (e *Expiry) UnmarshalText(text []byte) error { return expiryNames.Unmarshal
 // Known reports whether e is one of the constants.
 func (e Expiry) Known() bool { return expiryNames.Known(e) }
 
-// Silent reports whether neither end is told at that moment.
+// Silent reports whether neither end hears of it at that moment.
 func (e Expiry) Silent() bool { return e == ResetNext || e == Drop || e == Reroute }
 
 // Validate returns every complaint about l, joined; nil when there is none.
