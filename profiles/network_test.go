@@ -93,18 +93,26 @@ func TestSignatureThatCanNeverBeChecked(t *testing.T) {
 // none to count.
 func TestSignatureThatNobodyCounts(t *testing.T) {
 	for expect, want := range map[string]string{
-		"kernel.client.OutRsts": "",
-		"kernel.other.OutRsts":  "",
-		"kernel.srever.OutRsts": `expect.kernel.srever.OutRsts: can never be checked: there is no host "srever" (there are server, other, proxy); remove it`,
-		"lab.headers.via":       "expect.lab.headers.via: can never be checked: the server keeps no headers without target.lab.record_headers: true; remove it",
+		"kernel.client.OutRsts":  "",
+		"kernel.other.OutRsts":   "",
+		"kernel.srever.OutRsts":  `expect.kernel.srever.OutRsts: can never be checked: there is no host "srever" (there are server, other, proxy); remove it`,
+		"packets.nat_ports.peak": "the network has no NAT",
+		"packets.flows.peak":     "no link and no balancer has a limit of flows",
+		"lab.headers.via":        "expect.lab.headers.via: can never be checked: the server keeps no headers without target.lab.record_headers: true; remove it",
 	} {
 		_, err := Load("p.yaml", []byte(networked), []string{"expect={" + expect + ": 0}"})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: error %v, want %q", expect, err, want)
 		}
 	}
-	if _, err := Load("p.yaml", []byte(networked), []string{"target.lab.record_headers=true", "expect={lab.headers.via: 0}"}); err != nil {
-		t.Error(err)
+	for _, known := range [][]string{
+		{"target.lab.record_headers=true", "expect={lab.headers.via: 0}"},
+		{"network.links.0.flows={max: 9}", "expect={packets.flows.first: 3s}"},
+		{"network.links=[]", "network.nats=[{name: nat, ports: 9}]", "expect={packets.nat_ports.first: 3s}"},
+	} {
+		if _, err := Load("p.yaml", []byte(networked), known); err != nil {
+			t.Errorf("%q: %v", known, err)
+		}
 	}
 }
 
@@ -123,7 +131,7 @@ func TestNetworkIsRefused(t *testing.T) {
 		"TLS between proxies": {"target={lab: {}, proxies: [{tls: true}, {tls: true, on: other}]}", "target.proxies.1.tls: the proxy before it speaks plain HTTP to it"},
 		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host, balancer or NAT "srever"`},
 		"past the NAT":        {"network.nats=[{name: nat, ports: 9}]", "no request passes between client and server: they go client to nat, nat to server; remove the link"},
-		"behind a NAT":        {"network.nats=[{name: nat, ports: 9, clients: [server]}]", "network.nats: server is behind nat, where client cannot reach it"},
+		"behind a NAT":        {"network.nats=[{name: nat, ports: 9, clients: [server]}]", "server is behind nat, where client cannot reach it"},
 		"one end":             {"network.links.0.between=[client]", "is a list of 1; 2 belong here"},
 		"a link off the path": {"network.links.0.between=[client, other]", "no request passes between client and other: they go client to server"},
 		"from":                {"network.links.0.rules.0.from=other", "is not an end of this link, client or server: the rule would match nothing"},

@@ -124,6 +124,10 @@ func (p *Profile) neverCounted(path string) string {
 		return fmt.Sprintf("there is no host %q (%s)", name, hostsThereAre(hostNames(p.Network)))
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
 		return "the server keeps no headers without target.lab.record_headers: true"
+	case strings.HasPrefix(path, "packets.nat_ports.") && len(p.Network.NATs) == 0:
+		return "the network has no NAT (network.nats)"
+	case strings.HasPrefix(path, "packets.flows.") && !p.Network.Limits():
+		return "no link and no balancer has a limit of flows (max)"
 	case path == "ports.met" || path == "ports.predicted":
 		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == pool.NoCap {
 			return "the time at which ports run out is predicted only if each connection serves a fixed number of requests: pool.max_idle: 0 or pool.max_requests"

@@ -63,8 +63,11 @@ func init() { // the functions refer to the table
 		"truncated":                        {not: needsScript},
 		"while-sending-body":               {not: needsScript},
 
-		"ipvs-900s":     {not: needsNetwork},
-		"nat-idle-350s": {not: needsNetwork},
+		"conntrack-full":           {not: needsNetwork},
+		"nat-port-meets-time-wait": {not: needsNetwork},
+		"nat-ports":                {not: needsNetwork},
+		"ipvs-900s":                {not: needsNetwork},
+		"nat-idle-350s":            {not: needsNetwork},
 	}
 }
 

@@ -59,8 +59,11 @@ var controls = map[string]control{
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
 
-	"ipvs-900s":     {without: []string{"network.balancers.0.idle=1h"}, more: metTheForecast},
-	"nat-idle-350s": {without: []string{"network.links.0.flows.idle=1h"}, more: metTheForecast},
+	"nat-ports":                {without: []string{"network.nats.0.ports=400"}},
+	"nat-port-meets-time-wait": {without: []string{"network.nats.0.ports=300"}}, // none comes round within the run
+	"conntrack-full":           {without: []string{"network.links.0.flows.max=300"}},
+	"ipvs-900s":                {without: []string{"network.balancers.0.idle=1h"}, more: metTheForecast},
+	"nat-idle-350s":            {without: []string{"network.links.0.flows.idle=1h"}, more: metTheForecast},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and

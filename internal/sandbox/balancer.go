@@ -59,7 +59,7 @@ func (b *balancer) bypass(h *header, now int64) {
 // not TCP, and packets of connections between backends, of connections that from
 // opened, and of connections to its own address.
 func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64) bool {
-	if !f.h.isTCP() || !known || to >= c.hosts || c.behind[to] == b {
+	if !f.h.isTCP() || !known || c.at[to] != nil || c.behind[to] == b {
 		return true
 	}
 	if f.h.flags&(network.SYN|network.ACK) == network.SYN {
@@ -86,6 +86,10 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	key := f.h.key()
 	syn := f.h.flags&(network.SYN|network.ACK) == network.SYN
 	fl := b.flows.find(key, now)
+	if fl == nil && b.flows.full(now) {
+		c.drop(f, FateTableFull, b.by, now)
+		return
+	}
 	if fl == nil || syn && fl.closing {
 		if !syn {
 			switch b.cfg.Unknown {

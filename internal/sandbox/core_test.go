@@ -493,6 +493,7 @@ func FuzzCore(f *testing.F) {
 	f.Add(uint8(0), uint16(3), segment(f, "10.77.0.1", "10.77.0.4", 1000, 80, network.SYN, 1, 0, ""))
 	f.Add(uint8(1), uint16(300), segment(f, "10.77.0.2", "10.77.0.1", 80, 1000, network.SYN|network.ACK, 1, 2, ""))
 	f.Add(uint8(2), uint16(3000), segment(f, "10.77.0.3", "10.77.0.1", 80, 1000, network.PSH|network.ACK, 1, 2, "data"))
+	f.Add(uint8(1), uint16(1), segment(f, "10.77.0.2", "10.77.0.5", 80, 1024, network.FIN|network.ACK, 1, 2, ""))
 	f.Add(uint8(0), uint16(0), []byte{0x45, 0, 0, 20})
 	f.Fuzz(func(t *testing.T, from uint8, gap uint16, b []byte) {
 		cfg := balanced(network.Balancer{Choose: network.RoundRobin, Flows: network.Flows{Idle: time.Millisecond, AtExpiry: network.ExpiryRST, Unknown: network.Unknown(gap % 3)}})
@@ -502,6 +503,10 @@ func FuzzCore(f *testing.F) {
 				Flows: &network.Flows{Idle: 2 * time.Millisecond, Unknown: network.Unknown(gap / 3 % 3), AtExpiry: network.ExpiryRST},
 			},
 			{Between: [2]string{"vip", "server1"}, Rules: []network.Rule{{Skip: 1, PerConnection: true, Do: network.ActionRST, To: network.RSTToBoth}}},
+		}
+		cfg.Links[0].Flows.Max = int(gap % 5)
+		if gap%2 == 1 {
+			cfg.NATs = []network.NAT{{Name: "nat", Ports: 1, Idle: 3 * time.Millisecond, Unknown: network.Unknown(gap % 3), AtExpiry: network.ExpiryRST}}
 		}
 		cfg.Record.Packets = 64
 		c, err := newCore(cfg)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -262,6 +263,12 @@ func (c Config) Ports(name string) (ports [2]int, known bool) {
 		return [2]int{32768, 60999}, true // the kernel's default in each new namespace
 	}
 	return [2]int{}, false
+}
+
+// Limits reports whether a link or balancer remembers a limited number of flows only.
+func (c Config) Limits() bool {
+	return slices.ContainsFunc(c.Links, func(l Link) bool { return l.Flows != nil && l.Flows.Max > 0 }) ||
+		slices.ContainsFunc(c.Balancers, func(b Balancer) bool { return b.Max > 0 })
 }
 
 // Awaits returns the names of the events that c waits for, by the path of the field that

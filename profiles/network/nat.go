@@ -18,9 +18,10 @@ const (
 // one is given again when all others have been.
 //
 // The NAT forgets a connection after Reuse when both sides have closed it or one has
-// reset it, or else after Idle. Until the other side has answered a SYN with a SYN, only
-// that or a RST belongs to the connection; other packets of the other side are those of
-// an unknown flow.
+// reset it, or else after Idle. To a SYN belongs a SYN or a RST: what else the other side
+// sends first is of an earlier connection of the port, an unknown flow. A server's
+// TIME_WAIT sends that. Linux's NAT passes it, and its client answers with a RST, which
+// ends the TIME_WAIT, and sends the SYN again at once.
 type NAT struct {
 	Name string `yaml:"name"` // what links call it
 	// Clients are the hosts behind it; empty: the client.
@@ -37,8 +38,8 @@ type NAT struct {
 	// forgotten, and its port free; 0: never. It is not below Reuse.
 	Idle time.Duration `yaml:"idle,omitempty"`
 	// Unknown says what happens to packets of unknown flows: pass gives a packet from
-	// inside a port as if it were a SYN; a packet from outside has nowhere to go and is
-	// dropped.
+	// inside a port as if it were a SYN; a packet from outside to a port that nobody has
+	// is dropped.
 	Unknown Unknown `yaml:"unknown,omitempty"`
 	// AtExpiry is what the two ends are sent when a connection is forgotten because of
 	// Idle.

@@ -34,6 +34,7 @@ var finders = map[string]finder{
 	"lab":             headersPath,
 	"ports":           portsPath,
 	"closed":          closedPath,
+	"packets":         packetsPath,
 	"failed":          failedPath,
 	"fresh":           freshPath,
 	"reused":          reusedPath,

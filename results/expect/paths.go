@@ -294,6 +294,9 @@ func knownPaths() []string {
 			paths = append(paths, "closed."+by+"."+how)
 		}
 	}
+	for _, name := range budgets {
+		paths = append(paths, fieldNames("packets."+name, reflect.ValueOf(results.Budget{}))...)
+	}
 	for name, section := range sections(&results.Run{}) {
 		paths = append(paths, fieldNames(name, section)...)
 	}
