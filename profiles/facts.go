@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -24,6 +25,9 @@ type ServerFacts struct {
 	IdleForEver bool `yaml:"idle_for_ever,omitempty"`
 	// Hint is the time that it announces as `Keep-Alive: timeout=`.
 	Hint time.Duration `yaml:"hint,omitempty"`
+	// UpstreamIdle is how long a load balancer or proxy keeps an idle connection to its
+	// servers, if that is not IdleTimeout.
+	UpstreamIdle time.Duration `yaml:"upstream_idle,omitempty"`
 	// Silent says that it forgets an idle connection without closing it, as NATs,
 	// firewalls and layer-4 balancers do. The client's connections then end at the
 	// server.
@@ -31,6 +35,25 @@ type ServerFacts struct {
 	// PassesOn says that it passes connections on, so that they end at the server as with
 	// Silent, but resets or closes idle ones.
 	PassesOn bool `yaml:"passes_on,omitempty"`
+	// AtExpiry says how it ends or forgets an idle connection.
+	AtExpiry script.Expiry `yaml:"at_expiry,omitempty"`
+	// Ports is how many connections to one destination it gives ports to at a time, for
+	// all clients together or for each. After a connection has ended, its port stays taken
+	// for PortReuse.
+	Ports     int              `yaml:"ports,omitempty"`
+	PortsPer  network.PortsPer `yaml:"ports_per,omitempty"`
+	PortReuse time.Duration    `yaml:"port_reuse,omitempty"`
+	// Table is how many connections it can remember.
+	Table int `yaml:"table,omitempty"`
+	// KeepAlive is the period of the TCP keep-alive probes that it sends itself on the
+	// connections that end at it.
+	KeepAlive time.Duration `yaml:"keep_alive,omitempty"`
+	// Drain is how long a server goes on after the signal to stop. Propagation is how long
+	// a load balancer may still send new connections or requests to a server that was taken
+	// out. ScaleOut is within what time a server that was added must have its share.
+	Drain       time.Duration `yaml:"drain,omitempty"`
+	Propagation time.Duration `yaml:"propagation,omitempty"`
+	ScaleOut    time.Duration `yaml:"scale_out,omitempty"`
 	// MaxRequests and MaxLifetime end a connection. With Unannounced, the last response
 	// has no `Connection: close`.
 	MaxRequests int           `yaml:"max_requests,omitempty"`
@@ -56,7 +79,8 @@ func (f ServerFacts) Validate() error {
 		v     time.Duration
 	}{
 		{"idle_timeout", f.IdleTimeout}, {"idle_early", f.IdleEarly}, {"hint", f.Hint},
-		{"max_lifetime", f.MaxLifetime}, {"delay", f.Delay},
+		{"max_lifetime", f.MaxLifetime}, {"delay", f.Delay}, {"upstream_idle", f.UpstreamIdle}, {"port_reuse", f.PortReuse},
+		{"keep_alive", f.KeepAlive}, {"drain", f.Drain}, {"propagation", f.Propagation}, {"scale_out", f.ScaleOut},
 	} {
 		if d.v < 0 {
 			bad("%s: %v is negative (0 means not known)", d.field, d.v)
@@ -68,6 +92,7 @@ func (f ServerFacts) Validate() error {
 	}{
 		{"max_requests", f.MaxRequests}, {"max_connections", f.MaxConnections},
 		{"threads", f.Threads}, {"workers", f.Workers}, {"backlog", f.Backlog},
+		{"ports", f.Ports}, {"table", f.Table},
 	} {
 		if n.v < 0 {
 			bad("%s: %d is negative (0 means not known)", n.field, n.v)
@@ -82,7 +107,27 @@ func (f ServerFacts) Validate() error {
 	if f.Unannounced && f.MaxRequests == 0 && f.MaxLifetime == 0 {
 		bad("unannounced: has no effect without max_requests or max_lifetime; set one or remove it")
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, f.validateWay()...)...)
+}
+
+// validateWay looks at what only a device on the way has.
+func (f ServerFacts) validateWay() (errs []error) {
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	switch {
+	case !f.AtExpiry.Known():
+		bad("at_expiry: %v", f.AtExpiry)
+	case f.AtExpiry.Silent() && !f.Silent:
+		bad("at_expiry: %v is silent; set silent: true", f.AtExpiry)
+	case f.Silent && f.AtExpiry != script.ExpiryUnknown && !f.AtExpiry.Silent():
+		bad("at_expiry: %v contradicts silent; remove one", f.AtExpiry)
+	}
+	if f.UpstreamIdle > 0 && f.EndsBehind() {
+		bad("upstream_idle: contradicts silent and passes_on: it has no connections of its own to the servers; remove one")
+	}
+	if f.Ports == 0 && (f.PortReuse > 0 || f.PortsPer != network.PortsPerDestination) {
+		bad("ports: port_reuse and ports_per have no effect without it; set ports or remove them")
+	}
+	return errs
 }
 
 // Take copies the facts that a server's script gives; fields that the script leaves at
@@ -102,6 +147,9 @@ func (f *ServerFacts) Take(c script.Server) {
 		f.Delay = d
 	}
 	f.MaxConnections, f.Threads, f.Backlog = cmp.Or(c.MaxConnections, f.MaxConnections), cmp.Or(c.Threads, f.Threads), cmp.Or(c.Backlog, f.Backlog)
+	if c.Fault == script.ResetOnIdle && f.AtExpiry == script.ExpiryUnknown {
+		f.AtExpiry = script.Reset
+	}
 	if hint := HintTimeout(c.Hint); hint > 0 && !c.HintIfAsked {
 		f.Hint = hint
 	}

@@ -13,10 +13,12 @@ import (
 // a script of the lab. It is the content of a file in the library, and what `kabench
 // lab --as` takes.
 type ServerPreset struct {
-	Name     string   `yaml:"name"`           // what lab --as takes
-	Also     []string `yaml:"also,omitempty"` // other names of the same preset
-	What     string   `yaml:"what"`           // the server, in words
-	Versions string   `yaml:"versions"`       // the server's versions that behave so
+	Name string   `yaml:"name"`           // what lab --as takes
+	Also []string `yaml:"also,omitempty"` // other names of the same preset
+	What string   `yaml:"what"`           // the server, in words
+	// OnTheWay says that it lies between clients and servers: what --via takes.
+	OnTheWay bool   `yaml:"on_the_way,omitempty"`
+	Versions string `yaml:"versions"` // the server's versions that behave so
 	// References says where each value comes from, by its path: lab.idle_timeout.
 	References map[string]string `yaml:"references,omitempty"`
 	// Cannot lists what the server does and the lab cannot.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -120,6 +121,11 @@ func TestServerValues(t *testing.T) {
 		"varnish":              {5 * s, serve, 0, 0, ""},
 		"caddy":                {300 * s, serve, 0, 0, ""},
 		"aws-alb":              {60 * s, either, 0, 0, ""},
+		"envoy":                {3600 * s, either, 0, 0, ""},
+		"istio-sidecar":        {3600 * s, either, 0, 0, ""},
+		"ingress-nginx":        {75 * s, rst, 0, 1000, ""},
+		"f5-bigip":             {300 * s, either, 0, 0, ""},
+		"citrix-adc":           {180 * s, either, 0, 0, ""},
 		"gcp-lb":               {610 * s, either, 0, 0, ""},
 		"gcp-lb-backend":       {600 * s, either, 0, 0, ""},
 		"cloudflare":           {400 * s, either, 0, 0, ""},
@@ -134,9 +140,22 @@ func TestServerValues(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]ServerFacts{
-		"aws-nlb":  {IdleTimeout: 350 * s, Silent: true},
-		"azure-lb": {IdleTimeout: 240 * s, Silent: true},
-		"tomcat":   {MaxConnections: 8192, Threads: 200, Backlog: 100},
+		"aws-nlb":              {IdleTimeout: 350 * s, Silent: true, AtExpiry: script.ResetNext},
+		"aws-nat-gateway":      {IdleTimeout: 350 * s, Silent: true, AtExpiry: script.ResetNext, Ports: 55000, PortReuse: 60 * s},
+		"aws-network-firewall": {IdleTimeout: 350 * s, Silent: true, AtExpiry: script.Drop},
+		"azure-lb":             {IdleTimeout: 240 * s, Silent: true, AtExpiry: script.Drop},
+		"azure-lb-tcp-reset":   {PassesOn: true, AtExpiry: script.Reset},
+		"azure-nat-gateway":    {IdleTimeout: 240 * s, Silent: true, AtExpiry: script.ResetNext, Ports: 50000, PortReuse: 65 * s},
+		"gcp-cloud-nat":        {IdleTimeout: 1200 * s, Silent: true, AtExpiry: script.Drop, Ports: 64, PortsPer: network.PortsPerClient, PortReuse: 120 * s},
+		"gcp-nlb":              {IdleTimeout: 60 * s, Silent: true, AtExpiry: script.Reroute},
+		"gcp-nlb-internal":     {IdleTimeout: 600 * s, Silent: true, AtExpiry: script.Reroute},
+		"gcp-lb":               {UpstreamIdle: 600 * s},
+		"cloudflare":           {UpstreamIdle: 900 * s},
+		"kube-proxy":           {IdleTimeout: 24 * 3600 * s, Silent: true, AtExpiry: script.Reroute, Table: 131072, Propagation: 10 * s},
+		"kube-proxy-ipvs":      {IdleTimeout: 900 * s, Silent: true, AtExpiry: script.ResetNext, Propagation: 10 * s},
+		"f5-bigip-fastl4":      {PassesOn: true, AtExpiry: script.Reset},
+		"citrix-adc":           {UpstreamIdle: 360 * s},
+		"tomcat":               {MaxConnections: 8192, Threads: 200, Backlog: 100},
 
 		"spring-boot":          {MaxConnections: 8192, Threads: 200, Backlog: 100},
 		"spring-boot-jetty":    {Threads: 200, Backlog: 50},
@@ -204,6 +223,35 @@ func TestSetLab(t *testing.T) {
 	}
 	if err := Set(&p, "target.lab", "{idle_timeout: 1s}"); err != nil || p.Target.Lab.IdleTimeout != time.Second {
 		t.Errorf("%+v, %v", p.Target.Lab, err)
+	}
+}
+
+// What contradicts itself about a device on the way is refused.
+func TestFactsOfAWay(t *testing.T) {
+	for text, want := range map[string]string{
+		"at_expiry: drop":                    "at_expiry: drop is silent; set silent: true",
+		"silent: true, at_expiry: fin":       "at_expiry: fin contradicts silent",
+		"at_expiry: rts":                     "did you mean rst",
+		"passes_on: true, upstream_idle: 1s": "upstream_idle: contradicts",
+		"port_reuse: 1s":                     "ports: port_reuse and ports_per have no effect",
+		"ports: -1":                          "ports: -1 is negative",
+		"keep_alive: -1s":                    "keep_alive: -1s is negative",
+		"table: -1":                          "table: -1 is negative",
+		"drain: -1s":                         "drain: -1s is negative",
+	} {
+		p := Default()
+		err := Set(&p, "via", "{"+text+"}")
+		if err == nil {
+			err = p.ValidateFacts()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v; want %s", text, err, want)
+		}
+	}
+	// A script that resets idle connections says so.
+	f := ServerFacts{}
+	if f.Take(script.Server{IdleTimeout: time.Second, Fault: script.ResetOnIdle}); f.AtExpiry != script.Reset {
+		t.Errorf("%+v", f)
 	}
 }
 

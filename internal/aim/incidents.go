@@ -72,6 +72,8 @@ func init() { // the functions refer to the table
 		"lifetime-wave":            {not: needsNetwork},
 		"pool-leak":                {not: "the leak is in the code that calls the pool; to see it with a server of yours, use 'kabench run --set load.leak_every=10'"},
 		"retry-storm":              {not: needsScript},
+		"ipvs-900s":                {not: needsNetwork},
+		"nat-idle-350s":            {not: needsNetwork},
 	}
 }
 

@@ -3,12 +3,15 @@ package catalogue
 import (
 	"cmp"
 	"maps"
+	"math"
 	"regexp"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/kabench/kabench/internal/forecast"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/expect"
@@ -65,6 +68,8 @@ var controls = map[string]control{
 	"lifetime-wave":            {without: []string{"pool.max_lifetime=0s", "pool.expiry=[]"}},
 	"pool-leak":                {without: []string{"load.leak_every=0"}, more: emptiesAsPredicted},
 	"retry-storm":              {without: []string{"target.lab.stall=null", "events=null"}},
+	"ipvs-900s":                {without: []string{"network.balancers.0.idle=1h"}, more: metTheForecast},
+	"nat-idle-350s":            {without: []string{"network.links.0.flows.idle=1h"}, more: metTheForecast},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and
@@ -202,6 +207,43 @@ func emptiesAsPredicted(t *testing.T, rep *results.Reproduction) {
 	}{{rep.IncidentRun, 20}, {rep.RemedyRuns[2].Run, 40}} {
 		if r.run.Counts.OK != 10*r.cap || r.run.Connections.Leaked != r.cap {
 			t.Errorf("%d connections for one leak in ten responses: %+v, %+v", r.cap, r.run.Counts, r.run.Connections)
+		}
+	}
+}
+
+// metTheForecast holds that as many requests failed in each run as a forecast of its profile
+// says, within a tenth, in the same way.
+func metTheForecast(t *testing.T, rep *results.Reproduction) {
+	t.Helper()
+	p := incident(t, rep.IncidentRun.Name)
+	profiled := map[string]*profiles.Profile{"incident": p}
+	for _, r := range p.Remedies {
+		changed, err := p.With(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		profiled[r.Name] = changed
+	}
+	for _, run := range append([]results.RemedyRun{{Remedy: "incident", Run: rep.IncidentRun}}, rep.RemedyRuns...) {
+		made, err := forecast.Run(t.Context(), profiled[run.Remedy], forecast.Options{Requests: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		said, err := made.Document(profiled[run.Remedy], "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		expected := said.FailureCounts()
+		for path, seen := range run.FailureCounts() {
+			if strings.Count(path, ".") != 3 { // failures.rate.<phase>.<cause>
+				continue
+			}
+			if want := float64(expected[path]); math.Abs(float64(seen)-want) > want/10 {
+				t.Errorf("%s: %s is %d, and the forecast says %v", run.Remedy, path, seen, want)
+			}
+		}
+		if said.Counts.Failed > 0 && run.Counts.Failed == 0 {
+			t.Errorf("%s: none failed, and the forecast says %d", run.Remedy, said.Counts.Failed)
 		}
 	}
 }

@@ -27,6 +27,7 @@ type Traffic struct {
 	sets    []string
 	Changes []Change
 	Has     func(flag string) bool // reports whether the command line has the flag
+	Via     Via
 	iMay    bool
 	expects []string // as --expect has them
 }
@@ -99,9 +100,12 @@ func (o *Traffic) Load() (*profiles.Profile, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	p, err := profiles.Open(o.Profile, o.AllSets())
+	p, err := profiles.Open(o.Profile, o.Via.Before(o.AllSets()))
 	if err != nil {
 		return nil, o.InFlags(err)
+	}
+	if err := o.Via.Describe(p, o.sets); err != nil {
+		return nil, err
 	}
 	p.NameByTarget()
 	return p, nil

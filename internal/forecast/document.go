@@ -73,6 +73,9 @@ func (r *Result) connections(run *results.Run, all *counter) {
 
 func (r *Result) simulation(p *profiles.Profile) *results.Simulation {
 	s := &results.Simulation{Seconds: r.For.Seconds(), Seed: r.Seed, Spans: len(r.spans), Whole: r.Whole, Figures: r.figures(), LeftOut: LeftOut(p)}
+	if r.facts.fronted {
+		s.LeftOut = append([]string{"What happens between the load balancer or proxy (via) and its servers: forecast that hop by itself, with the pool that the proxy has"}, s.LeftOut...)
+	}
 	if text := r.filled(); text != "" {
 		s.LeftOut = append([]string{text}, s.LeftOut...)
 	}

@@ -158,7 +158,7 @@ func (w *world) dialed(d *dialing) {
 	}
 	w.count.opened++
 	w.server.opened++
-	c := &connection{dialed: d, shard: d.shard, id: w.server.opened, closes: never, watchAt: never}
+	c := &connection{dialed: d, shard: d.shard, id: w.server.opened, closes: never, forgets: never, watchAt: never}
 	entry, decisions := d.shard.core.Dialed(w.now, d.dial, c)
 	c.entry = entry
 	w.server.accepted(w, c)

@@ -110,5 +110,5 @@ func (e *exposure) pass(w *world, to time.Duration) {
 // integrates reports whether races can be integrated: arrivals do not depend on the past,
 // the next one gets the connection that is known now, and the window ends.
 func (f *facts) integrates() bool {
-	return f.poisson && max(f.policy.Shards, 1) == 1 && f.policy.Liveness != pool.None && f.idle != nil
+	return f.poisson && max(f.policy.Shards, 1) == 1 && f.policy.Liveness != pool.None && (f.idle != nil || f.way != nil && !f.way.how.Silent())
 }

@@ -46,9 +46,11 @@ type facts struct {
 	resets     bool                           // the server closes idle connections with a RST
 	blind      time.Duration                  // for how long before its timer the server does not read, so that the timer wins
 	idleMost   time.Duration                  // the longest that idle returns, or nearly so
+	way        *device                        // what forgets or ends connections on the way; nil: nothing
 	faults     map[script.Fault]ending
 	status     int
 	named      bool          // the options name the server
+	fronted    bool          // the client's connections end at a load balancer or proxy before it
 	poisson    bool          // arrivals do not depend on earlier ones
 	timers     bool          // the pool acts as time passes
 	ports      int           // 0: no bound
@@ -60,7 +62,8 @@ type facts struct {
 func factsOf(p *profiles.Profile, o *Options) (*facts, error) {
 	f := &facts{policy: p.Pool, load: p.Load, method: p.Target.Method, hint: pool.NoHint}
 	measured := f.serverOf(p, o)
-	if missing := unsupported(p, f); len(missing) > 0 {
+	way, missing := f.wayOf(p, o)
+	if missing = append(missing, unsupported(p, f)...); len(missing) > 0 {
 		return nil, &Unsupported{missing}
 	}
 	f.hasBody = p.Target.Body != "" || p.Target.BodySize > 0
@@ -88,6 +91,7 @@ func factsOf(p *profiles.Profile, o *Options) (*facts, error) {
 		f.handshake += 2 * f.oneWay // TLS 1.3: one more round trip (RFC 8446, figure 1)
 	}
 	f.timing(measured)
+	f.onTheWay(way)
 	if len(o.Answers) > 0 {
 		f.answer = func(r *rand.Rand) time.Duration { return max(o.Answers[r.IntN(len(o.Answers))]-2*f.oneWay, 0) }
 	}

@@ -20,6 +20,9 @@ type Options struct {
 	// Server, if set, answers instead of the profile's target: a preset, or a file that a
 	// probe or an autopsy wrote.
 	Server *profiles.ServerPreset
+	// Via, if set, is what lies on the way to the server. Without it a profile's section via
+	// is, if the profile has no server of kabench's own.
+	Via *profiles.ServerFacts
 	// Answers, if there are any, are times from a request to its response, as a client has
 	// measured them, round trip included. The server's are drawn from them.
 	Answers []time.Duration

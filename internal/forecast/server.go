@@ -29,6 +29,10 @@ func (w *world) reloads(at time.Duration) uint64 {
 // receive has the server get a request that leaves now. If the server has closed the
 // connection by the time it arrives, the client sees the end instead of a response.
 func (s *server) receive(w *world, x *request, c *connection) {
+	if w.now >= c.forgets {
+		w.way.answer(w, x, c)
+		return
+	}
 	arrives := w.now + w.oneWay
 	if c.closes-c.blind <= arrives {
 		c.rst = c.rst || arrives < c.closes && w.script.TimerVsData == script.TimerRST
@@ -36,7 +40,7 @@ func (s *server) receive(w *world, x *request, c *connection) {
 		w.plan(ofAnswers, event{at: max(w.now, c.closes+w.oneWay), kind: cut, x: x, c: c, turn: x.turn})
 		return
 	}
-	c.closes = never
+	c.closes, c.forgets = never, never
 	s.serve(w, event{at: s.thread(w, arrives), x: x, c: c, turn: x.turn}, w.deadline(x))
 }
 
@@ -76,6 +80,9 @@ func (s *server) serve(w *world, e event, deadline time.Duration) {
 	}
 	if w.script.Threads > 0 {
 		s.busy.push(event{at: finish})
+	}
+	if w.way != nil && w.way.interrupts(w, e, finish, deadline) {
+		return
 	}
 	if sees.at > deadline {
 		sees = event{at: deadline, kind: expired, x: e.x, turn: e.turn}
@@ -153,6 +160,9 @@ func (s *server) responded(w *world, c *connection) (reason pool.Reason, hint ti
 		if at := time.Duration(c.epoch+1)*every - w.began; at < c.closes {
 			c.closes, c.rst, c.blind = at, false, 0
 		}
+	}
+	if w.way != nil {
+		w.way.watch(w, c)
 	}
 	return pool.Keep, w.hint
 }

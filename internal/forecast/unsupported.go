@@ -8,6 +8,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -34,11 +35,20 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 	no(slices.ContainsFunc(p.Pool.Resend, func(r pool.ResendRule) bool { return r.After&pool.AfterTimeout != 0 }), "pool.resend", "a forecast does not send again what took too long; remove timeout from after")
 	no(len(p.Events) > 0, "events", "a forecast has no events; remove them and what waits for them")
 	if p.Network != nil {
-		no(len(p.Network.Balancers) > 0, "network.balancers", "a forecast has no balancers; remove them")
+		no(len(p.Network.Balancers) > 1, "network.balancers", "a forecast has one balancer at most; remove the others")
+		for _, b := range p.Network.Balancers {
+			several := len(b.Backends) > 1
+			no(several && b.Idle > 0 && b.Unknown == network.UnknownPass && b.Choose == network.RoundRobin, "network.balancers.0.unknown",
+				"a forecast has one server, so that a flow cannot go to another one; set rst or drop, or choose: source_hash")
+			no(b.Lifetime > 0 || b.Max > 0 || b.DirectReturn, "network.balancers.0", "a forecast's balancer forgets only idle flows, and sees both directions; remove lifetime, max and direct_return")
+			no(several && (cfg.Threads > 0 || cfg.MaxConnections > 0 || cfg.Fault != script.FaultNone), "network.balancers.0.backends", "a forecast has one server, and what several do each by itself it cannot play; name one backend, or remove threads, max_connections and fault")
+		}
 		no(len(p.Network.NATs) > 0, "network.nats", "a forecast has no NATs; remove them")
 		for i, l := range p.Network.Links {
-			no(len(l.Rules) > 0 || l.Flows != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove rules and flows")
-			no(l.Loss > 0 || l.Jitter > 0 || l.Bandwidth > 0 || l.There != nil || l.Back != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove loss, jitter, bandwidth, there and back")
+			at := fmt.Sprintf("network.links.%d", i)
+			no(len(l.Rules) > 0, at, "a forecast has no rules; remove them")
+			no(l.Loss > 0 || l.Jitter > 0 || l.Bandwidth > 0 || l.There != nil || l.Back != nil, at, "a forecast has links with a constant delay only; remove loss, jitter, bandwidth, there and back")
+			no(l.Flows != nil && (l.Flows.Lifetime > 0 || l.Flows.Max > 0), at+".flows", "a forecast's links forget only idle flows; remove lifetime and max")
 		}
 	}
 	_, ends := endings[cfg.Fault]

@@ -82,7 +82,8 @@ type connection struct {
 	uses     int           // responses
 	epoch    uint64        // reloads of the server before it was accepted
 	finish   time.Duration // when the server has sent the last response
-	closes   time.Duration // when the server closes it; never: it does not
+	closes   time.Duration // when the server, or a device on the way, closes it; never: it does not
+	forgets  time.Duration // when a device on the way forgets it without a word; never: it does not
 	end      ending        // how the client sees that it ended under a request
 	lost     bool          // a request met its end, and was answered by a RST
 	rst      bool          // the server closes it with a RST

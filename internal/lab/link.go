@@ -27,6 +27,9 @@ import (
 //     socket ends the server's connection without TIME_WAIT, as on a wire. The
 //     client's connection keeps a TIME_WAIT if the client closes on the FIN.
 //   - The link notices a RST after a FIN only when it writes to that socket.
+//
+// With script.Link.IdleTimeout it also plays a device that ends or forgets idle connections: idleness
+// in relay.go.
 type Link struct {
 	cfg    script.Link
 	target string
@@ -118,6 +121,9 @@ func (l *Link) relay(client *net.TCPConn) {
 	defer cancel()
 	defer r.own(client)()
 	up, down := newFlow(), newFlow()
+	if l.cfg.IdleTimeout > 0 {
+		r.idle = newIdleness(l.cfg.IdleTimeout, l.cfg.AtExpiry)
+	}
 
 	var readers, writers sync.WaitGroup
 	readers.Go(func() { r.read(client, up) })
@@ -129,6 +135,9 @@ func (l *Link) relay(client *net.TCPConn) {
 		defer r.own(server)()
 		readers.Go(func() { r.read(server, down) })
 		writers.Go(func() { r.write(up, server, down) })
+		if r.idle != nil && !r.idle.atExpiry.Silent() {
+			readers.Go(func() { r.endWhenIdle(client, server, up, down) })
+		}
 	}
 	r.write(down, client, up)
 	writers.Wait()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab/labtest"
+	"github.com/kabench/kabench/internal/lab/story"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -275,5 +276,69 @@ func TestLinkConfig(t *testing.T) {
 	}
 	if _, err := StartLink(script.Link{}, "", "nowhere"); err == nil {
 		t.Error("a target without a port was accepted")
+	}
+}
+
+// A link with a timer ends or forgets a connection on which nothing has passed for so long,
+// and what each end then sees is what such a device shows it.
+func TestLinkForgets(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	through := func(t *testing.T, how script.Expiry, idle time.Duration) (c *labtest.Client, s *Server) {
+		t.Helper()
+		s = start(t, script.Server{})
+		l, err := StartLink(script.Link{Delay: time.Millisecond, IdleTimeout: idle, AtExpiry: how}, "", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+		c = labtest.Dial(t, l.Addr())
+		c.Send(get)
+		c.Response()
+		return c, s
+	}
+	for how, end := range map[script.Expiry]error{script.Fin: io.EOF, script.Reset: syscall.ECONNRESET} {
+		t.Run(how.String(), func(t *testing.T) {
+			begin := time.Now()
+			c, s := through(t, how, idle)
+			c.Ends(end)
+			if d := time.Since(begin); d < idle {
+				t.Errorf("it ended after %v", d)
+			}
+			if st := finished(t, s, 0); st.First != story.ByClient { // as the server sees it: the link is its client
+				t.Errorf("the server says that %v closed first", st.First)
+			}
+		})
+	}
+	t.Run("rst_next", func(t *testing.T) {
+		c, s := through(t, script.ResetNext, idle)
+		time.Sleep(idle) // nothing may pass for so long; longer does no harm
+		c.Send(get)      // the write succeeds
+		c.Ends(syscall.ECONNRESET)
+		if st := s.Stories()[0]; !st.ClosedAt.IsZero() || s.Seen().Requests != 1 {
+			t.Errorf("the server has heard of it: %+v, %+v", st, s.Seen())
+		}
+	})
+	t.Run("used", func(t *testing.T) {
+		c, _ := through(t, script.ResetNext, 2*time.Second)
+		for range 5 {
+			time.Sleep(500 * time.Millisecond) // each is well within the timer, all together are not
+			c.Send(get)
+			c.Response()
+		}
+	})
+}
+
+func TestLinkCannotForgetLikeThis(t *testing.T) {
+	for want, cfg := range map[string]script.Link{
+		"cannot drop":          {IdleTimeout: time.Second, AtExpiry: script.Drop},
+		"cannot reroute":       {IdleTimeout: time.Second, AtExpiry: script.Reroute},
+		"say what":             {IdleTimeout: time.Second},
+		"without idle_timeout": {AtExpiry: script.Fin},
+		"negative":             {IdleTimeout: -1},
+		"unknown(9)":           {IdleTimeout: time.Second, AtExpiry: 9},
+	} {
+		if _, err := StartLink(cfg, "", "127.0.0.1:1"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: error %v, want %q", cfg, err, want)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/kabench/kabench/internal/lab/serve"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 const (
@@ -32,6 +33,8 @@ type relay struct {
 	cancel context.CancelFunc
 	late   *lateness
 	fins   atomic.Int32 // sent
+	idle   *idleness    // nil: the link remembers for ever
+	ends   atomic.Int32 // sockets of a forgotten connection that were reset
 }
 
 // own closes conn when the relay is over, or when the returned function is called.
@@ -64,6 +67,9 @@ func (r *relay) read(from *net.TCPConn, f *flow) {
 		n, err := from.Read(buf)
 		at := r.due()
 		switch {
+		case r.idle != nil && r.ctx.Err() == nil && !r.idle.passes():
+			r.unknown(from, n > 0)
+			return
 		case n > 0:
 			if !f.put(r.ctx, item{at: at, data: bytes.Clone(buf[:n])}) {
 				return
@@ -273,5 +279,83 @@ func signal(c chan struct{}) {
 	select {
 	case c <- struct{}{}:
 	default:
+	}
+}
+
+// idleness is what a link that ends or forgets idle connections knows of one of them.
+type idleness struct {
+	after    time.Duration
+	atExpiry script.Expiry
+
+	mu        sync.Mutex // guards the rest
+	last      time.Time  // when data or an end last entered the link
+	forgotten bool
+}
+
+func newIdleness(after time.Duration, atExpiry script.Expiry) *idleness {
+	return &idleness{after: after, atExpiry: atExpiry, last: time.Now()}
+}
+
+// passes notes that something enters the link, and reports whether the connection is
+// still known. It decides together with left, so that a byte either passes or comes too
+// late.
+func (i *idleness) passes() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	now := time.Now()
+	if i.forgotten = i.forgotten || now.Sub(i.last) >= i.after; i.forgotten {
+		return false
+	}
+	i.last = now
+	return true
+}
+
+// left returns how long the connection will be known if nothing enters the link, and
+// forgets it at 0.
+func (i *idleness) left() time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	left := i.after - time.Since(i.last)
+	i.forgotten = i.forgotten || left <= 0
+	return max(left, 0)
+}
+
+// endWhenIdle ends the connection on both sides once it was idle for too long, with a FIN
+// or a RST that travel for the delay.
+func (r *relay) endWhenIdle(client, server *net.TCPConn, up, down *flow) {
+	for left := r.idle.left(); left > 0; left = r.idle.left() {
+		if !serve.Sleep(r.ctx, left) {
+			return
+		}
+	}
+	at := r.due()
+	if r.idle.atExpiry == script.Fin {
+		up.fin(at)
+		down.fin(at)
+		return
+	}
+	if !serve.Sleep(r.ctx, r.delay) {
+		return
+	}
+	client.SetLinger(0)
+	server.SetLinger(0)
+	r.cancel() // closes both
+}
+
+// unknown does with what came from a socket of a forgotten connection as a device would
+// that does not know it: a RST to its sender, who alone hears of it. The other end has its
+// connection until it notices by itself. If both ends hear of it at expiry, their FIN or
+// RST is on its way already.
+func (r *relay) unknown(from *net.TCPConn, data bool) {
+	if !r.idle.atExpiry.Silent() {
+		return
+	}
+	if data && !serve.Sleep(r.ctx, r.delay) {
+		return
+	}
+	from.SetLinger(0)
+	from.Close()
+	if r.ends.Add(1) == 2 {
+		r.cancel()
 	}
 }

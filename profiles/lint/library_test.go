@@ -100,6 +100,54 @@ func TestLintBearsEverything(t *testing.T) {
 	}
 }
 
+// Every pool with every server behind everything that can stand in the way: findings are
+// whole sentences with figures, and a device that forgets is found exactly if the pool may
+// leave a connection idle for that long.
+func TestLintEveryWay(t *testing.T) {
+	servers := profiles.Servers()
+	found := map[string]int{}
+	base := lintProfile(t, "target.lab=null", "target.link=null", "target.url=http://127.0.0.1:1/")
+	for _, preset := range profiles.Pools() {
+		for _, server := range servers {
+			for _, via := range servers {
+				if !via.OnTheWay {
+					continue
+				}
+				p := base.Clone()
+				p.Pool, p.Preset, p.Server, p.Via = preset.Pool, preset.Name, server.Facts, via.Facts
+				p.Server.Take(server.Lab)
+				p.Via.Take(via.Lab)
+				p.Server.Delay, p.Server.Drain, p.Server.ScaleOut = 50*time.Millisecond, 5*time.Second, time.Minute
+				if err := p.ValidateFacts(); err != nil {
+					t.Fatalf("%s, %s: %v", server.Name, via.Name, err)
+				}
+				forgets := false
+				for _, f := range findingsOf(p) {
+					found[f.Rule]++
+					text := fmt.Sprintf("%q", []string{f.Rule, f.Path, f.Says, f.Numbers[0], f.Numbers[1], f.Seen, f.Set})
+					if f.Says == "" || f.Seen == "" || f.Set == "" || f.Path == "" || strings.Contains(text, "NaN") || strings.Contains(text, "Inf") || strings.Contains(text, " -") {
+						t.Errorf("%s, %s, %s: %s", preset.Name, server.Name, via.Name, text)
+					}
+					forgets = forgets || f.Rule == RuleIdleOrder && strings.Contains(f.Numbers[1], "via.idle_timeout")
+				}
+				s := newSubject(p, DefaultPorts)
+				if !p.Via.Silent || p.Via.IdleTimeout == 0 {
+					continue
+				}
+				want := !s.client().idleLimit(s.entry).within(p.Via.IdleTimeout, 0) && !s.keptAlive(*s.via)
+				if forgets != want {
+					t.Errorf("%s, %s, %s: found %v, want %v", preset.Name, server.Name, via.Name, forgets, want)
+				}
+			}
+		}
+	}
+	for _, rule := range []string{RuleIdleOrder, RuleNATPorts, RuleDrain, RuleScaleOut} {
+		if found[rule] == 0 {
+			t.Errorf("%s was never found: %v", rule, found)
+		}
+	}
+}
+
 // docs/lint.md names every rule, shows what is printed, and its facts load.
 func TestLintDocs(t *testing.T) {
 	text, err := os.ReadFile("../../docs/lint.md")

@@ -53,6 +53,10 @@ const (
 	RuleTimeouts    = "timeouts"
 	RuleHopByHop    = "hop-by-hop"
 	RuleClient      = "client"
+	RuleKeepAlive   = "keep-alive"
+	RuleNATPorts    = "nat-ports"
+	RuleDrain       = "drain"
+	RuleScaleOut    = "scale-out"
 )
 
 // DefaultPorts is how many local ports Linux has for connections to one destination by
@@ -71,6 +75,10 @@ var rules = []struct {
 	{RuleRetry, checkRetry},
 	{RuleChurn, checkChurn},
 	{RuleTimeouts, checkTimeouts},
+	{RuleKeepAlive, checkKeepAlive},
+	{RuleNATPorts, checkNATPorts},
+	{RuleDrain, checkDrain},
+	{RuleScaleOut, checkScaleOut},
 	{RuleHopByHop, checkHopByHop},
 	{RuleClient, checkClient},
 }

@@ -25,7 +25,7 @@ func TestOneFieldHasOneAdvice(t *testing.T) {
 			"no value of pool.max_requests satisfies all rules: ports needs at least 13, and max-requests-order allows at most 2. First change server.max_requests 2, unannounced"},
 		{"none can be kept", "pool.max_idle", foreign("pool.max_idle=5", "server.idle_timeout=60ms"), []string{RuleIdleOrder, RuleChurn},
 			"no value of pool.max_idle satisfies all rules: max-idle-churn needs at least 20, and idle-order allows at most 0. First change server.idle_timeout 60ms"},
-		{"probes", "target.tcp.keep_alive", foreign("via.idle_timeout=6s", "via.silent=true", "server.silent=true", "target.tcp.keep_alive=15s"), []string{RuleTimeouts}, "target.tcp.keep_alive=2.5s"},
+		{"probes", "target.tcp.keep_alive", foreign("via.idle_timeout=6s", "via.silent=true", "server.silent=true", "target.tcp.keep_alive=15s"), []string{RuleKeepAlive}, "target.tcp.keep_alive=2.5s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var rules []string

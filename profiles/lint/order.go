@@ -7,6 +7,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
@@ -112,7 +113,7 @@ func (s *subject) checkEntryIdle(o *outcome) {
 		s.checkClientIdle(o, s.entry)
 		return
 	}
-	via := *s.via
+	via := s.via.towardsServers()
 	if !via.idleKnown() || via.IdleTimeout < s.entry.limit()-timerSlack {
 		return
 	}
@@ -133,6 +134,16 @@ func (s *subject) checkEntryIdle(o *outcome) {
 	}, atLeast(longer))
 }
 
+// towardsServers is h, a load balancer or proxy, as the side that keeps connections to its
+// servers.
+func (h hop) towardsServers() hop {
+	if h.UpstreamIdle > 0 {
+		h.IdleTimeout, h.IdleEarly, h.forEver = h.UpstreamIdle, 0, false
+		h.paths = map[string]string{"idle_timeout": h.path("upstream_idle")}
+	}
+	return h
+}
+
 func idleText(h hop) string {
 	text := fmt.Sprintf("%s %v", h.path("idle_timeout"), h.IdleTimeout)
 	if h.IdleEarly > 0 {
@@ -149,6 +160,9 @@ func (s *subject) checkClientIdle(o *outcome, h hop) {
 		return
 	}
 	path, set := k.closeEarlier(h)
+	if s.profile.Target.TCP.KeepAlive > 0 && !h.EndsBehind() {
+		set += "; target.tcp.keep_alive does not help, because a timer of HTTP counts requests and no probes"
+	}
 	o.found(Finding{
 		Hop:     s.clientHop(h),
 		Path:    path,
@@ -203,10 +217,11 @@ func (s *subject) staleOutcome(k keeper) string {
 	return fmt.Sprintf("callers see them, because %s %s", k.resends, listOf(errs))
 }
 
-// keptAlive reports whether TCP keep-alive probes keep connections alive in h.
+// keptAlive reports whether TCP keep-alive probes keep connections alive in h: those of
+// the client, or those of the other end.
 func (s *subject) keptAlive(h hop) bool {
-	probes := s.profile.Target.TCP.KeepAlive
-	return probes > 0 && probes < h.limit()
+	often := func(probes time.Duration) bool { return probes > 0 && probes < h.limit() }
+	return often(s.profile.Target.TCP.KeepAlive) || h.section == "via" && often(s.entry.KeepAlive)
 }
 
 // checkSilent compares the client's limit with a device that forgets idle connections.
@@ -222,9 +237,24 @@ func (s *subject) checkSilent(o *outcome, h hop) {
 		Path:    path,
 		Says:    "A device that forgets idle connections without closing them must not see one idle for so long: the client must close it first, or send TCP keep-alive probes more often.",
 		Numbers: [2]string{limit.text, idleText(h)},
-		Seen:    "the first request after a pause hangs until its timeout (before_response, timeout; retransmissions, no FIN), or gets a reset (rst); all others succeed",
+		Seen:    silentSeen(h.AtExpiry),
 		Set:     set + fmt.Sprintf("; or target.tcp.keep_alive=%v", h.limit()/2) + s.keepAliveNote(),
 	}, upTo(below(h.limit(), k.roundTrip)))
+}
+
+// silentSeen is how a request fails on a connection that was forgotten.
+func silentSeen(how script.Expiry) string {
+	const hangs, resets = "hangs until its timeout (before_response, timeout; retransmissions, no FIN)", "gets a reset (before_response, rst) that no server has sent"
+	first := hangs + ", or gets a reset (rst)"
+	switch how {
+	case script.Drop:
+		first = hangs
+	case script.ResetNext:
+		first = resets
+	case script.Reroute:
+		first = "goes to another server, which resets it (before_response, rst)"
+	}
+	return "the first request after a pause " + first + "; all others succeed"
 }
 
 // keepAliveNote notes that kabench does not know the client's TCP keep-alive

@@ -22,8 +22,47 @@ type opening struct {
 	bounds bounds
 }
 
-// portsTaken is how many ports are in use if connections are opened at that rate.
-func portsTaken(perSecond float64) int { return roundUp(perSecond * timeWait.Seconds()) }
+// budget is how many ports there are for new connections, and for how long one of them
+// stays taken after its connection has ended.
+type budget struct {
+	ports int
+	hold  time.Duration
+}
+
+// taken is how many ports are in use if connections are opened at that rate.
+func (b budget) taken(perSecond float64) int { return roundUp(perSecond * b.hold.Seconds()) }
+
+// worst is the opening that takes most of the ports. A cause that uses them up in any
+// traffic comes before one that does so only in bursts.
+func (b budget) worst(all []opening) (worst opening) {
+	for _, w := range all {
+		surely, before := b.taken(w.steady) > b.ports, b.taken(worst.steady) > b.ports
+		if surely && (!before || w.steady > worst.steady) || !surely && !before && w.most > worst.most {
+			worst = w
+		}
+	}
+	return worst
+}
+
+// account says how many ports w takes, and when there are none left.
+func (b budget) account(w opening) (taken, when string) {
+	from := func(perSecond float64) time.Duration {
+		return time.Duration(float64(b.ports) / perSecond * float64(time.Second)).Round(time.Second)
+	}
+	hold := fmt.Sprintf("%gs", b.hold.Seconds())
+	taken = fmt.Sprintf("%s new connections x %s = %d ports", perSecond(w.most), hold, b.taken(w.most))
+	when = fmt.Sprintf("from about %v on", from(w.most))
+	switch surely := b.taken(w.steady) > b.ports; {
+	case w.steady < w.most && surely:
+		when = fmt.Sprintf("from about %v on in steady traffic, from %v on at the earliest", from(w.steady), from(w.most))
+	case w.steady < w.most:
+		when = fmt.Sprintf("not in steady traffic; if many requests come at the same moment, from %v on at the earliest", from(w.most))
+	}
+	if w.steady < w.most {
+		taken = fmt.Sprintf("at most %s; in steady traffic up to about %s x %s = %d ports", taken, perSecond(w.steady), hold, b.taken(w.steady))
+	}
+	return taken, when
+}
 
 // checkPorts estimates how many ports the client's own closes keep in use.
 func checkPorts(s *subject, o *outcome) {
@@ -33,32 +72,12 @@ func checkPorts(s *subject, o *outcome) {
 	if s.endsEach() || s.asksClose() {
 		return // the server closes first, and has the TIME_WAIT socket
 	}
-	worst := opening{}
-	for _, w := range s.opened(o) {
-		w.most, w.steady = w.most*s.share(), w.steady*s.share()
-		// A cause that uses up the ports in any traffic comes before one that does so only
-		// in bursts.
-		if surely, before := portsTaken(w.steady) > s.ports, portsTaken(worst.steady) > s.ports; surely && (!before || w.steady > worst.steady) || !surely && !before && w.most > worst.most {
-			worst = w
-		}
-	}
-	if portsTaken(worst.most) <= s.ports {
+	b := budget{s.ports, timeWait}
+	worst := b.worst(s.opened(o, b))
+	if b.taken(worst.most) <= b.ports {
 		return
 	}
-	from := func(perSecond float64) time.Duration {
-		return time.Duration(float64(s.ports) / perSecond * float64(time.Second)).Round(time.Second)
-	}
-	taken := fmt.Sprintf("%s new connections x 60s = %d ports", perSecond(worst.most), portsTaken(worst.most))
-	when := fmt.Sprintf("from about %v on", from(worst.most))
-	switch surely := portsTaken(worst.steady) > s.ports; {
-	case worst.steady < worst.most && surely:
-		when = fmt.Sprintf("from about %v on in steady traffic, from %v on at the earliest", from(worst.steady), from(worst.most))
-	case worst.steady < worst.most:
-		when = fmt.Sprintf("not in steady traffic; if many requests come at the same moment, from %v on at the earliest", from(worst.most))
-	}
-	if worst.steady < worst.most {
-		taken = fmt.Sprintf("at most %s; in steady traffic up to about %s x 60s = %d ports", taken, perSecond(worst.steady), portsTaken(worst.steady))
-	}
+	taken, when := b.account(worst)
 	o.found(Finding{
 		Path:    worst.path,
 		Says:    "The side that closes a connection first keeps its port for a minute. New connections per second x 60 s must stay below the number of local ports for one destination.",
@@ -69,9 +88,9 @@ func checkPorts(s *subject, o *outcome) {
 	}, worst.bounds)
 }
 
-// opened returns the settings that make the client close connections and open
-// new ones.
-func (s *subject) opened(o *outcome) []opening {
+// opened returns the settings that make the client close connections and open new ones to
+// the busiest destination. What they propose keeps within half of the budget.
+func (s *subject) opened(o *outcome, b budget) []opening {
 	rate, p := s.rate(), s.pool
 	var all []opening
 	consider := func(n float64, path, set string, b bounds) { all = append(all, opening{n, n, path, set, b}) }
@@ -80,11 +99,11 @@ func (s *subject) opened(o *outcome) []opening {
 		busy, known = max(s.busy(held), 1), true
 	}
 	if p.MaxRequests != pool.NoCap {
-		enough := max(2*p.MaxRequests, roundUp(2*rate*timeWait.Seconds()/float64(s.ports)))
+		enough := max(2*p.MaxRequests, roundUp(2*rate*b.hold.Seconds()/float64(b.ports)))
 		consider(rate/float64(p.MaxRequests), "pool.max_requests", fmt.Sprintf("pool.max_requests=%d, or more", enough), atLeast(enough))
 	}
 	if p.MaxLifetime > 0 && p.Expiry != 0 {
-		enough := max(time.Duration(2*busy*float64(timeWait)/float64(s.ports)).Round(time.Millisecond), 2*p.MaxLifetime)
+		enough := max(time.Duration(2*busy*float64(b.hold)/float64(b.ports)).Round(time.Millisecond), 2*p.MaxLifetime)
 		consider(min(busy/p.MaxLifetime.Seconds(), rate), "pool.max_lifetime", fmt.Sprintf("pool.max_lifetime=%v, or more", enough), atLeast(enough))
 	}
 	most, field, part := s.idleCap()
@@ -110,6 +129,9 @@ func (s *subject) opened(o *outcome) []opening {
 			set, b := longer(gap)
 			consider(rate, "pool.idle_timeout", set, b)
 		}
+	}
+	for i := range all {
+		all[i].most, all[i].steady = all[i].most*s.share(), all[i].steady*s.share()
 	}
 	return all
 }

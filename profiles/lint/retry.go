@@ -128,17 +128,4 @@ func checkTimeouts(s *subject, o *outcome) {
 		}
 	}
 	s.checkLegTimeouts(o)
-	probes := s.profile.Target.TCP.KeepAlive
-	for _, h := range s.forgetting() {
-		o.checked = true
-		if probes >= h.limit() && probes > 0 {
-			o.found(Finding{
-				Path:    "target.tcp.keep_alive",
-				Says:    "A device that forgets idle connections keeps one only if TCP keep-alive probes are sent more often than it forgets.",
-				Numbers: [2]string{fmt.Sprintf("target.tcp.keep_alive %v", probes), idleText(h)},
-				Seen:    "the probes get no response: connections die while idle (timeout or rst), and the next request opens a new one or hangs",
-				Set:     fmt.Sprintf("target.tcp.keep_alive=%v, or less", h.limit()/2),
-			}, atMost(h.limit()/2))
-		}
-	}
 }

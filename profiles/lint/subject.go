@@ -125,6 +125,16 @@ func (s *subject) forgetting() []hop {
 	return all
 }
 
+// timed lists the hops on the way that forget or end idle connections, and whose timers
+// start again with each packet, probes of TCP keep-alive included.
+func (s *subject) timed() []hop {
+	all := s.forgetting()
+	if s.via != nil && s.via.PassesOn && !s.via.Silent && s.via.idleKnown() {
+		all = append(all, *s.via)
+	}
+	return all
+}
+
 // keepsNone reports whether no connection is ever used twice.
 func (s *subject) keepsNone() bool {
 	return s.pool.MaxIdle == 0 || s.pool.MaxIdleAll == 0 || s.pool.MaxRequests == 1 ||

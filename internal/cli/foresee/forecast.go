@@ -46,6 +46,7 @@ it takes.
 The server is the profile's own, a preset, or a file that 'kabench probe' or 'kabench autopsy' wrote.`,
 		Example: `  kabench forecast idle-race --for 14d
   kabench forecast --pool reactor-netty --server tomcat --rate 40/s --arrivals poisson --for 7d
+  kabench forecast --pool go-default-transport --server go --via aws-nlb --rate 0.01/s --arrivals poisson --for 7d
   kabench forecast mine.yaml --server probed.yaml --for 24h --json`,
 		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: cli.CompleteProfiles,
@@ -63,6 +64,7 @@ The server is the profile's own, a preset, or a file that 'kabench probe' or 'ka
 	o.Flags(c, cli.Change{Flag: "seed", Path: "load.seed", Usage: "seed of arrivals and of all else that is random"},
 		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"})
 	f.StringVar(&o.server, "server", "", "server preset or YAML file that answers instead of the profile's target")
+	o.Via.Flag(f, "server preset or YAML file: the NAT, load balancer or proxy on the way, whose timer connections meet")
 	f.StringVar(&o.record, "answers", "", "directory of a run from whose record the server's response times are drawn")
 	f.IntVar(&o.ports, "ports", 0, "local ports that the client has towards the server (default 28232; a private network has its own)")
 	f.StringVar(&o.out, "out", "", "directory to keep the forecast in, for report, compare and export")
@@ -117,6 +119,9 @@ func (o *forecastOptions) load(c *cobra.Command) (*profiles.Profile, forecast.Op
 	p, err := o.Load()
 	if err != nil {
 		return nil, opts, err
+	}
+	if o.Via.Name != "" {
+		opts.Via = &p.Via
 	}
 	if o.lasts != "" {
 		if opts.For, err = parseLong(o.lasts); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -13,15 +14,20 @@ import (
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/interrupt"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/lab/proxy"
 	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
+
+// playedVia explains --via where it is played.
+const playedVia = "server preset or YAML file: the NAT, load balancer or proxy to put before kabench's own server"
 
 // labOptions holds the flags of 'kabench lab'.
 type labOptions struct {
 	profile string
 	as      string
 	listen  string
+	via     cli.Via
 	sets    []string
 }
 
@@ -33,6 +39,7 @@ func NewLab(s *cli.Streams) *cobra.Command {
 		Short: "Start a profile's server, or an imitation of a real one, for other clients",
 		Example: `  kabench lab --as tomcat --listen 127.0.0.1:8080
   kabench lab --as node --set target.lab.idle_timeout=2s
+  kabench lab --as tomcat --via aws-nlb --set via.idle_timeout=10s
   kabench lab idle-race --set target.lab.idle_timeout=20s`,
 		Args:              usage.AtMostOne("profile"),
 		ValidArgsFunction: cli.CompleteProfiles,
@@ -47,6 +54,7 @@ func NewLab(s *cli.Streams) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.as, "as", "", "server to imitate: a preset or a YAML file")
+	o.via.Flag(c.Flags(), playedVia)
 	c.Flags().StringVar(&o.listen, "listen", "", "host:port to listen on (default: a free port of 127.0.0.1)")
 	c.Flags().StringArrayVar(&o.sets, "set", nil, "set any profile field, for example target.lab.idle_timeout=5s; may be repeated")
 	return c
@@ -57,15 +65,26 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 	if err != nil {
 		return err
 	}
+	unlike, err := o.via.Put(p)
+	if err != nil {
+		return err
+	}
+	cannot = append(cannot, unlike...)
 	_, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, func() string { return "" })
 	defer restore()
 	if lab := p.Target.Lab; len(lab.ReloadOn)+len(lab.StopOn) > 0 {
 		return errors.New("target.lab: 'kabench lab' makes no run, so no event comes; remove reload_on and stop_on (--set target.lab.reload_on=null), or use reload_every")
 	}
-	// Clients connect to the link, if there is one: it listens at --listen then.
-	serverAt, linkAt := o.listen, ""
-	if p.Target.Link != nil {
-		serverAt, linkAt = "", o.listen
+	// Clients connect to the link, or else to the first proxy, if there is one: it listens
+	// at --listen then.
+	serverAt, proxyAt, linkAt := "", "", ""
+	switch {
+	case p.Target.Link != nil:
+		linkAt = o.listen
+	case len(p.Target.Proxies) > 0:
+		proxyAt = o.listen
+	default:
+		serverAt = o.listen
 	}
 	listening := func(at string, err error) error {
 		if at == "" {
@@ -88,9 +107,21 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 		return listening(serverAt, err)
 	}
 	defer server.Close()
-	at := server.URL()
+	at, addr := server.URL(), server.Addr()
+	for i, cfg := range slices.Backward(p.Target.Proxies) {
+		listen := ""
+		if i == 0 {
+			listen = proxyAt
+		}
+		front, err := proxy.Start(cfg.Proxy, listen, addr)
+		if err != nil {
+			return listening(listen, err)
+		}
+		defer front.Close()
+		at, addr = front.URL(), front.Addr()
+	}
 	if p.Target.Link != nil {
-		link, err := lab.StartLink(*p.Target.Link, linkAt, server.Addr())
+		link, err := lab.StartLink(*p.Target.Link, linkAt, addr)
 		if err != nil {
 			return listening(linkAt, err)
 		}
@@ -127,11 +158,16 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 // lab cannot.
 func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	if o.as == "" {
-		p, err := profiles.Open(o.profile, o.sets)
+		p, err := profiles.Open(o.profile, o.via.Before(o.sets))
 		if err == nil && p.Target.Lab == nil {
 			err = fmt.Errorf("%s has no server of its own (target.lab): its target is %s%s", o.profile, profiles.Redact(*p).Target.URL, p.Target.File)
 		}
-		return p, nil, err
+		if err != nil {
+			return nil, nil, err
+		}
+		// Of the profile the lab serves the server and the link, on this machine.
+		p.Target.Proxies, p.Network, p.Target.On, p.Target.At = nil, nil, nil, ""
+		return p, nil, o.via.Describe(p, o.sets)
 	}
 	server, err := profiles.ReadServer(o.as)
 	if err != nil {
@@ -139,7 +175,7 @@ func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	}
 	p := profiles.Default()
 	p.Name, p.Target.Lab = o.as, &server.Lab
-	for _, set := range o.sets {
+	for _, set := range o.via.Before(o.sets) {
 		path, value, found := strings.Cut(set, "=")
 		if !found || path != "target.lab" && !strings.HasPrefix(path, "target.lab.") && !strings.HasPrefix(path, "target.link.") {
 			return nil, nil, fmt.Errorf("--set %s: with --as, only fields of target.lab and target.link can be set, for example target.lab.idle_timeout=5s", set)
@@ -151,5 +187,5 @@ func (o *labOptions) load() (*profiles.Profile, []string, error) {
 	if p.Target.Lab == nil {
 		return nil, nil, errors.New("--set target.lab=null leaves no server to start")
 	}
-	return &p, server.Cannot, nil
+	return &p, slices.Clone(server.Cannot), o.via.Describe(&p, o.sets)
 }

@@ -37,6 +37,7 @@ type reproduceOptions struct {
 	all      bool
 	jobs     int
 	aimed    aimedOptions
+	via      cli.Via
 	tell     telemetryOptions
 	fleet    cli.Fleet
 }
@@ -87,6 +88,8 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 				return usage.Errorf(c.CommandPath(), "--agents needs --target: an incident on kabench's own server is about this machine")
 			case o.all && o.trace.to != "":
 				return usage.Errorf(c.CommandPath(), "--trace works with one incident, not with --all; name the incident")
+			case o.via.Name != "" && (o.all || o.aimed.Target != ""):
+				return usage.Errorf(c.CommandPath(), "--via is for one incident on kabench's own server: leave out --all and --target")
 			case o.all && (o.tell.at != "" || o.tell.to != ""):
 				return usage.Errorf(c.CommandPath(), "--metrics and --otlp work with one incident, not with --all; name the incident")
 			case o.all:
@@ -109,6 +112,7 @@ and prints one table. With --json it prints a list with the JSON of each inciden
 	c.Flags().BoolVar(&o.all, "all", false, "reproduce every incident that comes with kabench")
 	c.Flags().IntVar(&o.jobs, "jobs", 1, "with --all: how many incidents at a time; they share this machine's cores")
 	o.aimed.flags(c)
+	o.via.Flag(c.Flags(), playedVia)
 	o.fleet.Flags(c.Flags())
 	return c
 }
@@ -199,9 +203,15 @@ func dealt(p *profiles.Profile, agents int) *profiles.Profile {
 // an error: it is not to be run.
 func (o *reproduceOptions) profile(ctx context.Context, s *cli.Streams, stop <-chan struct{}) (*profiles.Profile, *results.Forecast, error) {
 	if o.aimed.Target == "" {
-		p, err := profiles.Open(o.incident, o.allSets())
+		p, err := profiles.Open(o.incident, o.via.Before(o.allSets()))
 		if err != nil {
 			return nil, nil, cli.InFlags(err, cli.Given{Path: "driver", Value: o.driver, Flag: "--driver"})
+		}
+		if err := o.via.Describe(p, o.sets); err != nil {
+			return nil, nil, err
+		}
+		if err := o.via.Play(s, p); err != nil {
+			return nil, nil, err
 		}
 		o.dir = resultsdir.Out(o.out, p.Name)
 		if !o.aimed.IMay {

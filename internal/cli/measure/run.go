@@ -67,6 +67,7 @@ latency.hlog and run.json. Failed requests alone do not change the exit code; se
 		cli.Change{Flag: "pool", Path: "pool", Usage: "pool preset or YAML file"},
 		cli.DriverChange())
 	o.ExpectFlag(f)
+	o.Via.Flag(f, playedVia)
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-NAME)")
 	f.StringArrayVar(&o.against, "baseline", nil, "directory of an earlier run, or of several runs of the same profile, that expect and abort_when compare with; may be repeated; latest:5 takes the newest 5 from the store")
 	f.StringVar(&o.store, "baseline-store", baselines.Default, "with --baseline latest:N: directory of the store, see 'kabench baseline'")
@@ -85,6 +86,9 @@ func doRun(c *cobra.Command, s *cli.Streams, o *runOptions) error {
 	}
 	p, err := o.Load()
 	if err != nil {
+		return err
+	}
+	if err := o.Via.Play(s, p); err != nil {
 		return err
 	}
 	if err := o.MayLoad(c.Context(), cli.Load{Profiles: []*profiles.Profile{p}}); err != nil {

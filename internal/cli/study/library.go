@@ -78,7 +78,8 @@ type listedPreset struct {
 	What       string            `json:"what"`
 	Client     string            `json:"client,omitempty"`
 	Versions   string            `json:"versions"`
-	Run        []string          `json:"run,omitempty"` // the versions that were played beside the preset
+	OnTheWay   bool              `json:"on_the_way,omitempty"` // of a server: it lies between clients and servers
+	Run        []string          `json:"run,omitempty"`        // the versions that were played beside the preset
 	References map[string]string `json:"references,omitempty"`
 	Cannot     []string          `json:"cannot,omitempty"`
 	// Settings are the client's settings for fields of the pool.
@@ -89,7 +90,7 @@ type listedPreset struct {
 func listedPools() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Pools() {
-		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, p.Run, p.References, p.Cannot.Texts(), p.Ways(), p.Text()})
+		rows = append(rows, listedPreset{"pool", p.Name, p.Also, p.What, p.Client, p.Versions, false, p.Run, p.References, p.Cannot.Texts(), p.Ways(), p.Text()})
 	}
 	return rows
 }
@@ -97,8 +98,17 @@ func listedPools() []listedPreset {
 func listedServers() []listedPreset {
 	var rows []listedPreset
 	for _, p := range profiles.Servers() {
-		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, nil, p.References, p.Cannot, nil, p.Text()})
+		rows = append(rows, listedPreset{"server", p.Name, p.Also, p.What, "", p.Versions, p.OnTheWay, nil, p.References, p.Cannot, nil, p.Text()})
 	}
+	slices.SortStableFunc(rows, func(a, b listedPreset) int { // servers first
+		switch {
+		case a.OnTheWay == b.OnTheWay:
+			return 0
+		case a.OnTheWay:
+			return 1
+		}
+		return -1
+	})
 	return rows
 }
 
@@ -111,7 +121,7 @@ func NewPools(s *cli.Streams) *cobra.Command {
 // NewServers makes 'kabench servers'.
 func NewServers(s *cli.Streams) *cobra.Command {
 	return newPresets(s, "servers", "List the server presets: real servers, with the versions that they describe",
-		"for 'kabench lab --as NAME'; 'kabench show server:NAME' prints the values with their sources, and what is not modelled", listedServers)
+		"for 'kabench lab --as NAME' and 'kabench lint --server NAME'; those marked * lie on the way between clients and servers, for --via NAME of lint, forecast, run, reproduce and lab. 'kabench show server:NAME' prints the values with their sources, and what is not modelled", listedServers)
 }
 
 func newPresets(s *cli.Streams, name, short, use string, all func() []listedPreset) *cobra.Command {
@@ -125,7 +135,11 @@ func newPresets(s *cli.Streams, name, short, use string, all func() []listedPres
 			fmt.Fprintf(&b, "%s, %s\n", name, use)
 			w := layout.Table(&b)
 			for _, p := range all() {
-				fmt.Fprintf(w, "  %s\t%s\n  \t  %s\n", p.Name, p.What, p.Versions)
+				mark := ""
+				if p.OnTheWay {
+					mark = "*"
+				}
+				fmt.Fprintf(w, "  %s%s\t%s\n  \t  %s\n", p.Name, mark, p.What, p.Versions)
 			}
 			w.Flush()
 			return layout.Print(s.Out, b.String(), 0)

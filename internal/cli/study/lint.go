@@ -21,7 +21,7 @@ type lintOptions struct {
 	profile string
 	pool    string
 	server  string
-	via     string
+	via     cli.Via
 	ports   int
 	sets    []string
 }
@@ -58,7 +58,7 @@ Exit codes: 0 nothing found; 1 a rule is broken; 2 wrong input.`,
 	f.SortFlags = false
 	f.StringVar(&o.pool, "pool", "", "pool preset or YAML file, instead of the profile's pool")
 	f.StringVar(&o.server, "server", "", "server preset or YAML file, instead of the profile's description of its server")
-	f.StringVar(&o.via, "via", "", "server preset or YAML file: the load balancer in front of the server")
+	o.via.Flag(f, "server preset or YAML file: the load balancer, NAT or proxy in front of the server")
 	f.IntVar(&o.ports, "ports", lint.DefaultPorts, "how many local ports the client has for connections to one destination, from each source address")
 	f.StringArrayVar(&o.sets, "set", nil, "set any profile field, for example server.idle_timeout=75s; may be repeated")
 	return c
@@ -96,7 +96,7 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 	if o.pool != "" {
 		sets = append(sets, "pool="+o.pool)
 	}
-	sets = append(sets, o.sets...)
+	sets = append(sets, o.via.Before(o.sets)...)
 	var p *profiles.Profile
 	var err error
 	if o.profile == "" {
@@ -118,15 +118,10 @@ func (o *lintOptions) load() (*profiles.Profile, error) {
 		p.Target.Lab, p.Server = nil, server.Facts
 		p.Server.Take(server.Lab)
 	}
-	if o.via != "" {
-		via, err := profiles.ReadServer(o.via)
-		if err != nil {
-			return nil, err
-		}
-		p.Via = via.Facts
-		p.Via.Take(via.Lab)
-	}
 	if err := o.setAgain(p); err != nil {
+		return nil, err
+	}
+	if err := o.via.Describe(p, o.sets); err != nil {
 		return nil, err
 	}
 	return p, p.ValidateFacts()
@@ -141,17 +136,13 @@ func textOf(nameOrFile string) []byte {
 	return text
 }
 
-// setAgain applies --set for the server and the load balancer again, so that it wins over
-// --server and --via.
+// setAgain applies --set for the server again, so that it wins over --server.
 func (o *lintOptions) setAgain(p *profiles.Profile) error {
 	for _, set := range o.sets {
 		path, value, _ := strings.Cut(set, "=")
-		if section, _, _ := strings.Cut(path, "."); section == "server" || section == "via" {
-			switch path {
-			case "server.idle_timeout":
+		if section, _, _ := strings.Cut(path, "."); section == "server" {
+			if path == "server.idle_timeout" {
 				p.Server.IdleForEver = false
-			case "via.idle_timeout":
-				p.Via.IdleForEver = false
 			}
 			if err := profiles.Set(p, path, value); err != nil {
 				return err

@@ -204,7 +204,7 @@ func (up *upstream) close(e *story.Ending) {
 
 // dial makes a connection to the server.
 func (p *Proxy) dial(backend int) (*upstream, error) {
-	dialer := net.Dialer{Timeout: p.cfg.Upstream.ConnectTimeout}
+	dialer := net.Dialer{Timeout: p.cfg.Upstream.ConnectTimeout, KeepAlive: -1}
 	dialer.SetMultipathTCP(false)
 	begun := time.Now()
 	conn, err := p.connect(p.ln.Ctx, &dialer, "tcp", p.backends[backend])

@@ -22,13 +22,16 @@ type Listener struct {
 }
 
 // Listen opens addr ("" is a free port of 127.0.0.1) for plain TCP. It switches off
-// multipath TCP, Go's default, whose sockets differ from TCP in resets and states.
+// multipath TCP, Go's default, whose sockets differ from TCP in resets and states, and
+// keep-alive probes, Go's default too, which would keep a device on the way from
+// forgetting a connection.
 func Listen(addr string) (*Listener, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
 	var lc net.ListenConfig
 	lc.SetMultipathTCP(false)
+	lc.KeepAlive = -1
 	ln, err := lc.Listen(context.Background(), "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("lab: %w", err)
