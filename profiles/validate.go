@@ -84,6 +84,8 @@ func (p *Profile) ownComplaints() Errors {
 	list = append(list, strictyaml.Under("pool", p.Pool.Validate())...)
 	list = append(list, p.Target.complaints()...)
 	list = append(list, p.networkComplaints()...)
+	list = append(list, broken("network",
+		rule{p.Client == ClientExternal && p.Network != nil && p.Network.DNS != nil, "dns", "a real client asks the resolver of this machine, and not the network's; use client: policy or stock"})...)
 	list = append(list, p.eventComplaints()...)
 	list = append(list, strictyaml.Under("server", p.Server.Validate())...)
 	list = append(list, strictyaml.Under("via", p.Via.Validate())...)

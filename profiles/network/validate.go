@@ -54,6 +54,9 @@ func (v *validator) config(c Config) {
 	for i, b := range c.Balancers {
 		v.balancer(fmt.Sprintf("balancers[%d]", i), b, taken)
 	}
+	if c.DNS != nil {
+		v.dns(c.DNS)
+	}
 	seen := map[[2]string]bool{}
 	for i, l := range c.Links {
 		v.link(fmt.Sprintf("links[%d]", i), l)
