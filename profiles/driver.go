@@ -105,6 +105,7 @@ func (p *Profile) notOfExternal() Errors {
 		rule{t.Pipeline > 1, "pipeline", "a real client sends one request at a time on a connection; remove it"},
 		rule{t.SplitWrites, "split_writes", "a real client decides how it writes requests; remove it"},
 		rule{t.TCP.Nagle, "tcp.nagle", "a real client sets its own socket options; remove it"},
+		rule{t.TCP.UserTimeout > 0, "tcp.user_timeout", "a real client sets its own socket options; remove it"},
 		rule{t.TCP.KeepAlive > 0, "tcp.keep_alive", "a real client sets its own socket options; remove it"},
 		rule{len(t.SourceAddresses) > 0, "source_addresses", "a real client chooses its own source address; remove them"},
 		rule{t.hasHeader("X-Request-Id"), "headers", "have an X-Request-Id, by which the requests of a real client are known; remove it"},

@@ -264,6 +264,7 @@ func (p *Profile) networkComplaints() Errors {
 	list = append(list, own...)
 	path, err := p.Path()
 	list = append(list, strictyaml.Under("", err)...)
+	list = append(list, p.Target.momentComplaints(path.Servers)...)
 	if len(own) > 0 || err != nil {
 		return list
 	}
@@ -297,6 +298,7 @@ func (p *Profile) withoutNetwork() Errors {
 	list := broken("target",
 		rule{len(p.Target.On) > 0, "on", text},
 		rule{p.Target.At != "", "at", text})
+	list = append(list, p.Target.momentComplaints(nil)...)
 	for i, proxy := range p.Target.Proxies {
 		list = append(list, broken("target.proxies", rule{proxy.On != "", fmt.Sprintf("%d.on", i), text})...)
 	}

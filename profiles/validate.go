@@ -11,6 +11,7 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/network"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 	"github.com/kabench/kabench/results/expect"
 )
@@ -124,6 +125,8 @@ func (p *Profile) neverCounted(path string) string {
 	switch {
 	case section == "kernel" && dotted && name != network.ClientName && !slices.Contains(hostNames(p.Network), name):
 		return fmt.Sprintf("there is no host %q (%s)", name, hostsThereAre(hostNames(p.Network)))
+	case section == "lab" && dotted && name == "share" && !slices.Contains(p.servers(hostNames(p.Network)), strings.TrimPrefix(rest, "share.")):
+		return fmt.Sprintf("no host %q serves the target", strings.TrimPrefix(rest, "share."))
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
 		return "the server keeps no headers without target.lab.record_headers: true"
 	case path == "ports.met" || path == "ports.predicted":
@@ -201,6 +204,13 @@ func (p *Profile) awaited() map[string]string {
 	if p.Network != nil {
 		for path, name := range p.Network.Awaits() {
 			all[strictyaml.Join("network", path)] = name
+		}
+	}
+	if lab := p.Target.Lab; lab != nil {
+		for field, m := range map[string]script.Moments{"reload_on": lab.ReloadOn, "stop_on": lab.StopOn} {
+			for host, name := range m {
+				all[strictyaml.Join("target.lab", m.Path(field, host))] = name
+			}
 		}
 	}
 	return all

@@ -138,6 +138,9 @@ type LabSeen struct {
 	// Headers maps the name of a header, in its canonical form, to how many requests
 	// came with it; nil unless the server recorded headers.
 	Headers map[string]uint64 `json:"headers,omitempty"`
+	// Hosts maps each host of a private network that serves the target to how many of the
+	// requests it read; nil without a network.
+	Hosts map[string]uint64 `json:"hosts,omitempty"`
 }
 
 // ProxySeen counts what all of kabench's own proxies in front of its server saw.

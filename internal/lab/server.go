@@ -34,8 +34,9 @@ type Server struct {
 	mu  sync.Mutex
 	rng *rand.Rand // draws delays, late timers and pauses; guarded by mu
 
-	openMu sync.Mutex
-	open   map[*conn]struct{} // guarded by openMu
+	openMu  sync.Mutex
+	open    map[*conn]struct{} // guarded by openMu
+	stopped bool               // by Stop; guarded by openMu
 
 	accepted                                                 atomic.Bool // a connection was
 	reloads, requests, closedIdle, closedFirst, clientClosed atomic.Uint64

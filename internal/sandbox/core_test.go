@@ -328,6 +328,50 @@ func TestBalancerChoosesAndForgets(t *testing.T) {
 	}
 }
 
+// A backend gets new connections from the event at which it joins to the one at which it
+// leaves. What it keeps then stays with it, or moves to another. Without a backend new
+// connections are refused.
+func TestBackendsJoinAndLeave(t *testing.T) {
+	for _, atLeave := range []network.Leaving{network.LeavingKeep, network.LeavingMove} {
+		w := newWireTest(t, balanced(network.Balancer{
+			Choose: network.RoundRobin, AtLeave: atLeave,
+			Joins: map[string]string{"server2": "up"}, Leaves: map[string]string{"server1": "down", "server2": "over"},
+		}))
+		to := func(port uint16, flags network.Flags) string {
+			w.send("client", "vip", port, 80, flags, 100, 0, 0)
+			seen := w.pass(0)
+			if len(seen) != 1 {
+				t.Fatalf("%v: %+v", atLeave, seen)
+			}
+			return seen[0].node
+		}
+		for port, want := range []string{"server1", "server1"} {
+			if got := to(1000+uint16(port), network.SYN); got != want {
+				t.Errorf("%v: before it joins, a connection goes to %s", atLeave, got)
+			}
+		}
+		vip := w.at[nodeOf(t, w.core, "vip")]
+		if !vip.event(w.core, "up") || vip.event(w.core, "unknown") {
+			t.Error("the balancer waits for up alone")
+		}
+		if a, b := to(1002, network.SYN), to(1003, network.SYN); a == b {
+			t.Errorf("%v: both connections go to %s", atLeave, a)
+		}
+		vip.event(w.core, "down")
+		if a, b := to(1004, network.SYN), to(1005, network.SYN); a != "server2" || b != "server2" {
+			t.Errorf("%v: %s and %s get connections after server1 left", atLeave, a, b)
+		}
+		want := map[network.Leaving]string{network.LeavingKeep: "server1", network.LeavingMove: "server2"}[atLeave]
+		if got := to(1000, network.ACK); got != want {
+			t.Errorf("%v: a kept connection goes to %s, want %s", atLeave, got, want)
+		}
+		vip.event(w.core, "over")
+		if got := to(1006, network.SYN); got != "client" {
+			t.Errorf("%v: without a backend a connection goes to %s", atLeave, got)
+		}
+	}
+}
+
 func nodeOf(t *testing.T, c *core, name string) int {
 	node, err := c.find(name)
 	if err != nil {

@@ -106,8 +106,8 @@ func (n *Network) Addr(name string) netip.Addr {
 	return netip.Addr{}
 }
 
-// Event activates the rules that start on name and deactivates those that end on it.
-// It is an error if no rule mentions name.
+// Event activates the rules that start on name and deactivates those that end on it, and
+// lets backends join and leave. It is an error if nothing mentions name.
 func (n *Network) Event(name string) error {
 	cares := false
 	n.wire.do(func() {
@@ -116,9 +116,12 @@ func (n *Network) Event(name string) error {
 				cares = r.event(name) || cares
 			}
 		}
+		for _, b := range n.core.at[n.core.hosts:] {
+			cares = b.event(n.core, name) || cares
+		}
 	})
 	if !cares {
-		return fmt.Errorf("event %q: no rule waits for it", name)
+		return fmt.Errorf("event %q: nothing waits for it", name)
 	}
 	return nil
 }

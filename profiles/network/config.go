@@ -130,6 +130,13 @@ type Balancer struct {
 	// Unknown is pass, the balancer chooses a backend again: the same one with
 	// source_hash, the next one with round_robin.
 	Flows `yaml:",inline"`
+	// Joins has the backends that get no connections before an event, each with the name of
+	// that event. Leaves has those that get no new connections from an event on. While there
+	// is no backend, new connections are refused with a RST.
+	Joins  map[string]string `yaml:"joins,omitempty"`
+	Leaves map[string]string `yaml:"leaves,omitempty"`
+	// AtLeave says what happens to the flows of a backend that has left.
+	AtLeave Leaving `yaml:"at_leave,omitempty"`
 	// DirectReturn sends the backends' packets past the balancer, as direct server
 	// return does: they do not keep a flow alive and do not need one.
 	DirectReturn bool `yaml:"direct_return,omitempty"`
@@ -275,6 +282,13 @@ func (c Config) Awaits() map[string]string {
 	if c.DNS != nil {
 		for i, r := range c.DNS.Records {
 			note(fmt.Sprintf("dns.records.%d", i), r.After, r.Until)
+		}
+	}
+	for i, b := range c.Balancers {
+		for field, events := range map[string]map[string]string{"joins": b.Joins, "leaves": b.Leaves} {
+			for host, name := range events {
+				all[fmt.Sprintf("balancers.%d.%s.%s", i, field, host)] = name
+			}
 		}
 	}
 	return all

@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -118,6 +119,24 @@ func (v *validator) balancer(at string, b Balancer, taken map[string]string) {
 			v.bad("%s.backends: %q is a backend of %q already", at, name, taken[name])
 		}
 		taken[name] = b.Name
+	}
+	for field, events := range map[string]map[string]string{"joins": b.Joins, "leaves": b.Leaves} {
+		for _, host := range slices.Sorted(maps.Keys(events)) {
+			switch {
+			case !slices.Contains(b.Backends, host):
+				v.bad("%s.%s: %q is not one of the backends", at, field, host)
+			case events[host] == "":
+				v.bad("%s.%s.%s: name the event at which it does", at, field, host)
+			case field == "leaves" && b.Joins[host] == events[host]:
+				v.bad("%s.leaves.%s: the same event as in joins: it would get no connection", at, host)
+			}
+		}
+	}
+	if !leavingNames.Known(b.AtLeave) {
+		v.bad("%s.at_leave: %v", at, b.AtLeave)
+	}
+	if b.AtLeave != LeavingKeep && len(b.Leaves) == 0 {
+		v.bad("%s.at_leave: has no effect without leaves; set leaves or remove it", at)
 	}
 	if !choiceNames.Known(b.Choose) {
 		v.bad("%s.choose: %v", at, b.Choose)

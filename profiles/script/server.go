@@ -91,6 +91,10 @@ type Server struct {
 	// says what a reload does to the connections that are open.
 	ReloadEvery time.Duration `yaml:"reload_every,omitempty"`
 	Reload      Reload        `yaml:"reload,omitempty"`
+	// ReloadOn names events of the run at which the server is reloaded. At StopOn it
+	// stops: it accepts no more connections, and ends those that are open as a reload does.
+	ReloadOn Moments `yaml:"reload_on,omitempty"`
+	StopOn   Moments `yaml:"stop_on,omitempty"`
 	// RecordHeaders keeps the headers of the requests in the stories.
 	RecordHeaders bool `yaml:"record_headers,omitempty"`
 }
@@ -206,6 +210,13 @@ func (s Server) validateLimits() (errs []error) {
 	}
 	if !reloadNames.Known(s.Reload) {
 		bad("reload: %v is unknown", s.Reload)
+	}
+	for field, m := range map[string]Moments{"reload_on": s.ReloadOn, "stop_on": s.StopOn} {
+		for host, event := range m {
+			if event == "" {
+				bad("%s: name the event at which it happens", m.Path(field, host))
+			}
+		}
 	}
 	return errs
 }

@@ -145,6 +145,22 @@ func labHeader(run *results.Run, name string) Value {
 	return count(run.Lab.Headers[http.CanonicalHeaderKey(name)])
 }
 
+// labShare is the share of all requests that the server on a host read.
+func labShare(run *results.Run, host string) Value {
+	v := Value{Unit: results.UnitRatio}
+	switch {
+	case run.Lab == nil:
+		v.Why = notOurServer
+	case run.Lab.Hosts == nil:
+		v.Why = "the server stands in no private network"
+	case run.Lab.Requests == 0:
+		v.Why = "no request was read"
+	default:
+		v.Number = float64(run.Lab.Hosts[host]) / float64(run.Lab.Requests)
+	}
+	return v
+}
+
 // notOurServer is the reason why the section lab is empty.
 const notOurServer = "the target is not kabench's own server"
 
@@ -187,6 +203,8 @@ func NeverKnown(path, client string, lab, proxies, network bool) string {
 		return noProxies
 	case (section == "packets" || section == "closed") && !network:
 		return noPackets
+	case section == "lab" && strings.HasPrefix(name, "share.") && !network:
+		return "hosts serve the target in a private network only: the profile has none"
 	case section == "kernel" && strings.Contains(name, ".") && !network:
 		return "hosts count for themselves in a private network only: the profile has none"
 	case client == "stock" && ofOwnPool(section, name):
@@ -271,7 +289,7 @@ var evictions = []string{
 // knownPaths lists every path, with 200 for any status.
 func knownPaths() []string {
 	paths := []string{
-		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200", "lab.headers.connection",
+		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200", "lab.headers.connection", "lab.share.server",
 		"failures", "failures.rate", "failures.fresh", "failures.reused", "failures.no_connection",
 		"error_answers", "error_answers.rate", "error_answers.client", "error_answers.server",
 	}
