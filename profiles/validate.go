@@ -129,6 +129,8 @@ func (p *Profile) neverCounted(path string) string {
 		return fmt.Sprintf("no host %q serves the target", strings.TrimPrefix(rest, "share."))
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
 		return "the server keeps no headers without target.lab.record_headers: true"
+	case section == "dns" && (p.Network == nil || p.Network.DNS == nil):
+		return "no name is asked for without network.dns"
 	case path == "ports.met" || path == "ports.predicted":
 		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == pool.NoCap {
 			return "the time at which ports run out is predicted only if each connection serves a fixed number of requests: pool.max_idle: 0 or pool.max_requests"

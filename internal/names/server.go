@@ -1,7 +1,6 @@
 package names
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -141,9 +140,4 @@ func record(q dns.Question, r network.DNSRecord, a netip.Addr) dns.RR {
 		return &dns.AAAA{Hdr: header, AAAA: network.IPv6Of(a).AsSlice()}
 	}
 	return nil
-}
-
-// String describes the counts.
-func (s Seen) String() string {
-	return fmt.Sprintf("%d queries, %d unanswered", s.Queries, s.Unanswered)
 }
