@@ -55,6 +55,10 @@ var controls = map[string]control{
 	"stateless-lb-round-robin":         {without: []string{"network.balancers.0.choose=source_hash"}, more: namesTwoServers},
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
+
+	"dns-failover-pinned": {without: []string{"pool.max_requests=1"}},
+	"slow-dns":            {without: []string{"network.dns.unanswered=0"}},
+	"happy-eyeballs":      {without: []string{"network.dns.records.0.ipv6=false"}},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and

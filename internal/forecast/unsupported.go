@@ -29,6 +29,7 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 	no(p.Target.Pipeline > 1, "target.pipeline", "a forecast sends one request at a time on a connection; set 1")
 	no(len(p.Events) > 0, "events", "a forecast has no events; remove them and what waits for them")
 	if p.Network != nil {
+		no(p.Network.DNS != nil, "network.dns", "a forecast looks no names up; remove it")
 		no(len(p.Network.Balancers) > 0, "network.balancers", "a forecast has no balancers; remove them")
 		for i, l := range p.Network.Links {
 			no(len(l.Rules) > 0 || l.Flows != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove rules and flows")

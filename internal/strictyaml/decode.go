@@ -159,7 +159,7 @@ func (d *Decoder) inPlace(path string, n ast.Node, text string) string {
 		return text
 	case text == "none":
 		return none
-	case text == field.Tag.Get("old"):
+	case text != "" && text == field.Tag.Get("old"):
 		m := d.MarkOf(n)
 		d.Warnings = append(d.Warnings, Complaint{m.Source, m.Line, m.Column, path, text + " is an old spelling of no cap; write none, or " + none})
 		return none
