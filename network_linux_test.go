@@ -150,8 +150,8 @@ func TestNamesWithBothClients(t *testing.T) {
 		if run.Counts.OK != run.Counts.Started || run.DNS == nil || run.DNS.Queries < 2 || run.DNS.Unanswered != 0 {
 			t.Errorf("%s: %+v, %+v", client, run.Counts, run.DNS)
 		}
-		if q := run.LatencyFresh["response"]; q.Count == 0 || q.Min < least {
-			t.Errorf("%s: %+v on fresh connections, want %v s at least", client, q, least)
+		if q := run.LatencyFresh["response"]; q.Count == 0 || q.Max < least {
+			t.Errorf("%s: %+v on fresh connections, want one of %v s at least", client, q, least)
 		}
 		if c := run.Kernel.Counters; c["ActiveOpens"] < 2*run.Connections.Opened {
 			t.Errorf("%s: %d connects for %d connections", client, c["ActiveOpens"], run.Connections.Opened)

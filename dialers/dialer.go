@@ -67,7 +67,7 @@ type Dialer struct {
 	ResolveCache time.Duration
 	// FallbackDelay is how long the connect to one address may take before the next one
 	// begins, IPv6 and IPv4 in turn; 0: until it has failed, or had its share of Timeout.
-	// Fallback says what becomes of the earlier one.
+	// Fallback says what happens to the earlier one.
 	FallbackDelay time.Duration
 	Fallback      pool.Fallback
 	// Control, if set, is called on each socket before it connects, as in

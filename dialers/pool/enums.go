@@ -70,7 +70,7 @@ const (
 	CountLeased                  // leased ones and dials, not idle ones
 )
 
-// Fallback says what becomes of a connect that has taken longer than fallback_delay.
+// Fallback says what happens to a connect that has taken longer than fallback_delay.
 type Fallback uint8
 
 const (

@@ -81,7 +81,7 @@ type Policy struct {
 	// one begins; 0: until it has failed, or had its share of ConnectTimeout. Addresses of
 	// IPv6 and IPv4 take turns then (RFC 8305).
 	FallbackDelay time.Duration `yaml:"fallback_delay,omitempty"`
-	// Fallback says what becomes of the connect that took longer than FallbackDelay.
+	// Fallback says what happens to the connect that took longer than FallbackDelay.
 	Fallback Fallback `yaml:"fallback,omitempty"`
 	// ResolveCache is how long the addresses of a name are used again, whatever their TTL; 0:
 	// every dial looks the name up.
