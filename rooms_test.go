@@ -142,6 +142,10 @@ var rooms = map[string]room{
 	"internal/tune":                {nil, "it searches; what a choice is and what it comes to, it is told"},
 	"internal/cli/foresee":         {[]string{".", "internal/cli", "internal/exit", "internal/forecast", "internal/interrupt", "internal/layout", "internal/resultsdir", "internal/tune", "internal/usage", "profiles", "results", "results/expect", "results/record", "results/text"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/watch":               {nil, "what was seen is judged alike, whoever looked: it has no socket, no clock and no goroutine"},
+	"internal/watch/services":      {[]string{"dialers/external/drivers"}, "it has services for tests of what watches services; who watches them, and how, it need not know"},
+	"internal/watch/sockets":       {[]string{"internal/host", "internal/watch"}, "it looks at sockets; what that says of a service is for others"},
+	"internal/watch/gauges":        {[]string{"internal/watch"}, "it reads what a pool says of itself; whether that is so is for others"},
+	"internal/watch/place":         {nil, "it finds processes and their network; what happens there it need not know"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 
