@@ -211,6 +211,9 @@ func (p *Profile) awaited() map[string]string {
 	if lab := p.Target.Lab; lab != nil {
 		for field, m := range map[string]script.Moments{"reload_on": lab.ReloadOn, "stop_on": lab.StopOn} {
 			for host, name := range m {
+				if name == "" {
+					continue // complained about elsewhere
+				}
 				all[strictyaml.Join("target.lab", m.Path(field, host))] = name
 			}
 		}

@@ -64,6 +64,10 @@ func init() { // the functions refer to the table
 		"truncated":                        {not: needsScript},
 		"while-sending-body":               {not: needsScript},
 
+		"dead-peer":        {not: needsNetwork},
+		"rolling-deploy":   {not: needsNetwork},
+		"scale-out-pinned": {not: needsNetwork},
+
 		"dns-failover-pinned": {not: needsNames},
 		"slow-dns":            {not: needsNames},
 		"happy-eyeballs":      {not: needsNames},

@@ -56,6 +56,10 @@ var controls = map[string]control{
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
 
+	"rolling-deploy":   {without: []string{"target.lab.stop_on=null", "network.balancers.0.leaves=null", "events.first_later=null", "events.second_later=null"}},
+	"scale-out-pinned": {without: []string{"network.balancers.0.joins=null", "events=null"}},
+	"dead-peer":        {without: []string{"network.links.1.rules=null"}},
+
 	"dns-failover-pinned": {without: []string{"pool.max_requests=1"}},
 	"slow-dns":            {without: []string{"network.dns.unanswered=0"}},
 	"happy-eyeballs":      {without: []string{"network.dns.records.0.ipv6=false"}},

@@ -287,7 +287,9 @@ func (c Config) Awaits() map[string]string {
 	for i, b := range c.Balancers {
 		for field, events := range map[string]map[string]string{"joins": b.Joins, "leaves": b.Leaves} {
 			for host, name := range events {
-				all[fmt.Sprintf("balancers.%d.%s.%s", i, field, host)] = name
+				if name != "" {
+					all[fmt.Sprintf("balancers.%d.%s.%s", i, field, host)] = name
+				}
 			}
 		}
 	}

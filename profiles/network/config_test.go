@@ -58,6 +58,10 @@ balancers:
 }
 
 func TestValidateNamesWhatIsWrong(t *testing.T) {
+	with := func(b Balancer) Config {
+		b.Name, b.Backends = "vip", []string{"server"}
+		return Config{Hosts: []Host{{Name: "server"}}, Balancers: []Balancer{b}}
+	}
 	for _, c := range []struct {
 		want string
 		cfg  Config
@@ -79,6 +83,10 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		{"links[0].rules[0].to", clientServer(Link{Rules: []Rule{{To: RSTToBoth}}})},
 		{"links[0].flows.at_expiry", clientServer(Link{Flows: &Flows{AtExpiry: ExpiryRST}})},
 		{"balancers[0].backends", Config{Balancers: []Balancer{{Name: "vip"}}}},
+		{"balancers[0].joins", with(Balancer{Joins: map[string]string{"server9": "up"}})},
+		{"balancers[0].leaves.server", with(Balancer{Leaves: map[string]string{"server": ""}})},
+		{"balancers[0].leaves.server", with(Balancer{Joins: map[string]string{"server": "up"}, Leaves: map[string]string{"server": "up"}})},
+		{"balancers[0].at_leave", with(Balancer{AtLeave: 9})},
 		{"balancers[0].name", Config{Balancers: []Balancer{{Name: "client", Backends: []string{"client"}}}}},
 		{"mtu", Config{MTU: 1}},
 		{"record.snap", Config{Record: Record{Snap: 10}}},
