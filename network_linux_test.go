@@ -130,3 +130,31 @@ client: `+client)
 		}
 	}
 }
+
+// Both clients ask the network's DNS server, and both try the address of IPv6 that nothing
+// answers at before that of IPv4: Go's Dialer begins with IPv4 300 ms later.
+func TestNamesWithBothClients(t *testing.T) {
+	t.Parallel()
+	if !aloneInSandbox(t) {
+		return
+	}
+	for client, least := range map[string]float64{"policy": .05, "stock": .3} {
+		text := "name: n\nload: {rate: 4/s, duration: 1s, warm_up: 0s}\nclient: " + client + "\nnetwork: {hosts: [{name: server}, {name: dns}], broken_ipv6: true, dns: {records: [{name: api.test, to: [server], ipv6: true}]}}\ntarget: {lab: {}}\n"
+		if client == "policy" {
+			text += "pool: {fallback_delay: 50ms}\n"
+		}
+		run, err := Run(t.Context(), networked(t, text), Options{})
+		if err != nil {
+			t.Fatal(client, err)
+		}
+		if run.Counts.OK != run.Counts.Started || run.DNS == nil || run.DNS.Queries < 2 || run.DNS.Unanswered != 0 {
+			t.Errorf("%s: %+v, %+v", client, run.Counts, run.DNS)
+		}
+		if q := run.LatencyFresh["response"]; q.Count == 0 || q.Max < least {
+			t.Errorf("%s: %+v on fresh connections, want one of %v s at least", client, q, least)
+		}
+		if c := run.Kernel.Counters; c["ActiveOpens"] < 2*run.Connections.Opened {
+			t.Errorf("%s: %d connects for %d connections", client, c["ActiveOpens"], run.Connections.Opened)
+		}
+	}
+}

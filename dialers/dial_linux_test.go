@@ -93,6 +93,14 @@ func TestPortExhaustedIPv6(t *testing.T) {
 // blackHole is an address whose SYNs get no answer: its listener's queue is full.
 func blackHole(t *testing.T, ip [4]byte) netip.AddrPort {
 	t.Helper()
+	addr, _ := closedHole(t, ip)
+	return addr
+}
+
+// closedHole is a blackHole that answers again once a connection has been accepted from the
+// listener fd.
+func closedHole(t *testing.T, ip [4]byte) (addr netip.AddrPort, fd int) {
+	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -108,13 +116,13 @@ func blackHole(t *testing.T, ip [4]byte) netip.AddrPort {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(name.(*unix.SockaddrInet4).Port))
+	addr = netip.AddrPortFrom(netip.AddrFrom4(ip), uint16(name.(*unix.SockaddrInet4).Port))
 	conn, err := net.Dial("tcp", addr.String())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return addr
+	return addr, fd
 }
 
 // A first address that does not answer leaves the second its part of the time, for

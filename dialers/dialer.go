@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/transport"
 	"github.com/kabench/kabench/results"
 )
@@ -60,6 +62,14 @@ type Dialer struct {
 	Resume bool
 	// Resolver looks names up; nil: net.DefaultResolver.
 	Resolver *net.Resolver
+	// ResolveCache is how long the addresses of a name are used again; 0: every dial looks
+	// the name up.
+	ResolveCache time.Duration
+	// FallbackDelay is how long the connect to one address may take before the next one
+	// begins, IPv6 and IPv4 in turn; 0: until it has failed, or had its share of Timeout.
+	// Fallback says what happens to the earlier one.
+	FallbackDelay time.Duration
+	Fallback      pool.Fallback
 	// Control, if set, is called on each socket before it connects, as in
 	// net.Dialer.
 	Control func(network, address string, c syscall.RawConn) error
@@ -91,15 +101,15 @@ var errNoAddress = errors.New("the name has no address")
 var errNoSource = fmt.Errorf("%w of the family of a source address", errNoAddress)
 
 // dial connects to o, and stamps each step with what now returns. kept are the sessions that
-// it may take up. Every failure is a *DialError.
-func (d *Dialer) dial(ctx context.Context, o Origin, kept *sessions, now func() time.Duration, stamps *dialStamps) (net.Conn, *transport.TCP, error) {
+// it may take up, and known the names looked up before. Every failure is a *DialError.
+func (d *Dialer) dial(ctx context.Context, o Origin, kept *sessions, known *nameCache, now func() time.Duration, stamps *dialStamps) (net.Conn, *transport.TCP, error) {
 	stamps.resolved, stamps.connected, stamps.secured = results.Never, results.Never, results.Never
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, d.Timeout)
 		defer cancel()
 	}
-	addrs, err := d.resolve(ctx, o)
+	addrs, err := d.resolve(ctx, o, known)
 	if err != nil {
 		return nil, nil, &DialError{results.PhaseResolve, err}
 	}
@@ -126,7 +136,7 @@ func (d *Dialer) dial(ctx context.Context, o Origin, kept *sessions, now func() 
 	return conn, t, nil
 }
 
-func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error) {
+func (d *Dialer) resolve(ctx context.Context, o Origin, known *nameCache) ([]netip.AddrPort, error) {
 	resolver := d.Resolver
 	if resolver == nil {
 		resolver = net.DefaultResolver
@@ -141,7 +151,7 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 		}
 		return []netip.AddrPort{netip.AddrPortFrom(ip.Unmap(), uint16(port))}, nil
 	}
-	ips, err := resolver.LookupNetIP(ctx, "ip", o.Host)
+	ips, err := known.lookUp(ctx, resolver, o.Host, d.ResolveCache)
 	if err != nil {
 		return nil, err
 	}
@@ -157,41 +167,89 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 	if len(addrs) == 0 {
 		return nil, fmt.Errorf("%s: %w", o.Host, errNoSource)
 	}
+	if d.FallbackDelay > 0 {
+		addrs = alternate(addrs)
+	}
 	return addrs, nil
 }
 
-// connect tries the addresses in turn, each for its share of the time that ctx
-// leaves. When all fail it returns the first one's error, or the last one's when
-// ctx was done meanwhile. It binds no local port, so that ports are counted per
-// destination.
+// nameCache has the addresses of names. The zero value has none. Many goroutines may use it.
+type nameCache struct {
+	mu   sync.Mutex
+	kept map[string]cachedName // guarded by mu
+}
+
+type cachedName struct {
+	ips []netip.Addr
+	at  time.Time // of the lookup's end
+}
+
+// lookUp returns the addresses of host, from the cache if a lookup there is younger than age.
+func (c *nameCache) lookUp(ctx context.Context, resolver *net.Resolver, host string, age time.Duration) ([]netip.Addr, error) {
+	if age <= 0 {
+		return resolver.LookupNetIP(ctx, "ip", host)
+	}
+	c.mu.Lock()
+	kept, known := c.kept[host]
+	c.mu.Unlock()
+	if known && time.Since(kept.at) < age {
+		return kept.ips, nil
+	}
+	ips, err := resolver.LookupNetIP(ctx, "ip", host)
+	if err == nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.kept == nil {
+			c.kept = map[string]cachedName{}
+		}
+		c.kept[host] = cachedName{ips, time.Now()}
+	}
+	return ips, err
+}
+
+// alternate orders addresses so that the families take turns, the first one's before the
+// other's (RFC 8305, section 4, with a First Address Family Count of 1).
+func alternate(addrs []netip.AddrPort) []netip.AddrPort {
+	var first, second []netip.AddrPort
+	for _, a := range addrs {
+		if sameFamily(a.Addr(), addrs[0].Addr()) {
+			first = append(first, a)
+		} else {
+			second = append(second, a)
+		}
+	}
+	list := make([]netip.AddrPort, 0, len(addrs))
+	for len(first)+len(second) > 0 {
+		if len(first) > 0 {
+			list, first = append(list, first[0]), first[1:]
+		}
+		if len(second) > 0 {
+			list, second = append(list, second[0]), second[1:]
+		}
+	}
+	return list
+}
+
+// connect tries the addresses in turn, each for its share of the time that ctx leaves, or
+// for FallbackDelay. When all fail it returns the first one's error, or the last one's when
+// ctx was done meanwhile.
 func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
-	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.control()}
-	if d.KeepAlive <= 0 {
-		nd.KeepAlive = -1 // 0 would mean "every 15 s" to package net
+	if d.FallbackDelay > 0 && d.Fallback == pool.FallbackRace && len(addrs) > 1 {
+		return d.race(ctx, addrs)
 	}
 	end, bounded := ctx.Deadline()
 	var first error
 	for i, addr := range addrs {
-		source, bound := d.source(addr.Addr())
-		if bound {
-			nd.Control = d.control(source) // the same one when package net tries again
+		var until time.Time
+		switch left := len(addrs) - i; {
+		case left > 1 && d.FallbackDelay > 0:
+			until = time.Now().Add(d.FallbackDelay)
+		case left > 1 && bounded:
+			until = time.Now().Add(share(time.Until(end), left))
 		}
-		nd.Deadline = time.Time{}
-		if left := len(addrs) - i; bounded && left > 1 {
-			nd.Deadline = time.Now().Add(share(time.Until(end), left))
-		}
-		conn, err := nd.DialContext(ctx, "tcp", addr.String())
+		conn, err := d.connectTo(ctx, addr, until)
 		if err == nil {
-			if tcp, ok := conn.(*net.TCPConn); ok && d.Nagle {
-				err = tcp.SetNoDelay(false)
-			}
-			if err == nil {
-				return conn, nil
-			}
-			conn.Close()
-		}
-		if !bound {
-			err = withoutIPv6(err, addr)
+			return conn, nil
 		}
 		first = firstError(first, err)
 		if ctx.Err() != nil {
@@ -199,6 +257,78 @@ func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn,
 		}
 	}
 	return nil, first
+}
+
+// race begins to connect to the addresses in turn, each FallbackDelay after the one before
+// or as soon as one has failed. The first connection counts; the others are given up. When
+// all fail it returns the error of the one that failed first.
+func (d *Dialer) race(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type outcome struct {
+		conn net.Conn
+		err  error
+	}
+	over := make(chan outcome)
+	next := time.NewTimer(0)
+	defer next.Stop()
+	running := 0
+	var first error
+	for len(addrs) > 0 || running > 0 {
+		select {
+		case <-next.C:
+		case o := <-over:
+			running--
+			if o.err == nil {
+				cancel()
+				for ; running > 0; running-- { // each has ended, or is about to
+					if late := <-over; late.err == nil {
+						late.conn.Close()
+					}
+				}
+				return o.conn, nil
+			}
+			first = firstError(first, o.err)
+		}
+		if len(addrs) > 0 {
+			addr := addrs[0]
+			addrs = addrs[1:]
+			running++
+			go func() {
+				conn, err := d.connectTo(ctx, addr, time.Time{})
+				over <- outcome{conn, err}
+			}()
+			next.Reset(d.FallbackDelay)
+		}
+	}
+	return nil, first
+}
+
+// connectTo connects to one address, until a moment if that is not zero. It binds no local
+// port, so that ports are counted per destination.
+func (d *Dialer) connectTo(ctx context.Context, addr netip.AddrPort, until time.Time) (net.Conn, error) {
+	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.control(), Deadline: until}
+	if d.KeepAlive <= 0 {
+		nd.KeepAlive = -1 // 0 would mean "every 15 s" to package net
+	}
+	source, bound := d.source(addr.Addr())
+	if bound {
+		nd.Control = d.control(source) // the same one when package net tries again
+	}
+	conn, err := nd.DialContext(ctx, "tcp", addr.String())
+	if err == nil {
+		if tcp, ok := conn.(*net.TCPConn); ok && d.Nagle {
+			err = tcp.SetNoDelay(false)
+		}
+		if err == nil {
+			return conn, nil
+		}
+		conn.Close()
+	}
+	if !bound {
+		err = withoutIPv6(err, addr)
+	}
+	return nil, err
 }
 
 // share returns how long the next of n addresses may be tried: an n-th of the time
@@ -244,31 +374,6 @@ func withoutIPv6(err error, remote netip.AddrPort) error {
 		return err
 	}
 	return &noIPv6Error{err}
-}
-
-// tlsConfig returns the configuration for connections to o. Their records are as large
-// as they may be, as OpenSSL's and Java's are. kept are the sessions that may be taken up.
-func (d *Dialer) tlsConfig(o Origin, kept *sessions) *tls.Config {
-	config := TLSFor(d.TLS, o.serverName())
-	config.DynamicRecordSizingDisabled = true
-	if d.Resume {
-		config.ClientSessionCache = kept.of(o)
-	}
-	return config
-}
-
-// TLSFor returns config, which may be nil, for connections to host: its certificate must
-// be for that name unless config names another, and only http/1.1 is offered.
-func TLSFor(config *tls.Config, host string) *tls.Config {
-	if config == nil {
-		config = &tls.Config{}
-	}
-	config = config.Clone()
-	if config.ServerName == "" {
-		config.ServerName = host
-	}
-	config.NextProtos = []string{"http/1.1"}
-	return config
 }
 
 // options returns the options of a socket that is to connect to remote.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -43,7 +44,14 @@ type dialing struct {
 	addrs    []netip.AddrPort // still to be tried
 	firstErr error            // why the first address failed
 	sock     *transport.Socket
-	timer    timer // in dialTimers
+	earlier  []*connecting // begun before sock, and not given up
+	timer    timer         // in dialTimers
+}
+
+// connecting is a connect of a dial that goes on while the dial tries a later address.
+type connecting struct {
+	dialing *dialing
+	sock    *transport.Socket
 }
 
 // newDialing returns the dial that the rules of s have granted.
@@ -93,7 +101,7 @@ func (d *dialing) literal() (addr netip.AddrPort, known bool) {
 
 // resolveOnGoroutine looks the name up, on a goroutine of its own.
 func (d *dialing) resolveOnGoroutine(ctx context.Context) {
-	addrs, err := d.client.dialer.resolve(ctx, d.origin)
+	addrs, err := d.client.dialer.resolve(ctx, d.origin, &d.client.loop.names)
 	at := d.client.now()
 	d.client.loop.Post(func() { d.lookedUp(addrs, at, err) })
 }
@@ -117,7 +125,7 @@ func (d *dialing) lookedUp(addrs []netip.AddrPort, at time.Duration, err error) 
 // dialOnGoroutine does all steps, on a goroutine of its own.
 func (d *dialing) dialOnGoroutine(ctx context.Context) {
 	stamps := d.dialStamps
-	conn, tcp, err := d.client.dialer.dial(ctx, d.origin, &d.client.loop.sessions, d.client.now, &stamps)
+	conn, tcp, err := d.client.dialer.dial(ctx, d.origin, &d.client.loop.sessions, &d.client.loop.names, d.client.now, &stamps)
 	d.client.loop.Post(func() {
 		d.dialStamps = stamps
 		switch {
@@ -160,14 +168,24 @@ func (d *dialing) connect() {
 		}
 		d.firstErr = firstError(d.firstErr, err)
 	}
+	if len(d.earlier) > 0 {
+		d.boundConnect() // one of them may still succeed
+		return
+	}
 	d.fail(&DialError{results.PhaseConnect, d.firstErr})
 }
 
-// boundConnect sets a timer for the connect just begun: for what is left of the
-// Dialer's Timeout or, when there are other addresses, for its share of the time.
+// boundConnect sets a timer for the connect just begun: for what is left of the Dialer's
+// Timeout or, when there are other addresses, for FallbackDelay or its share of the time.
 func (d *dialing) boundConnect() {
 	c, at := d.client, d.dialDeadline
-	if n := len(d.addrs); n > 0 && d.deadline > 0 {
+	switch n := len(d.addrs); {
+	case n > 0 && c.dialer.FallbackDelay > 0:
+		at = c.clock() + c.dialer.FallbackDelay
+		if d.dialDeadline > 0 {
+			at = min(at, d.dialDeadline)
+		}
+	case n > 0 && d.deadline > 0:
 		now := c.clock()
 		at = now + share(d.deadline-now, n+1)
 	}
@@ -180,11 +198,26 @@ func (d *dialing) boundConnect() {
 
 // connectTimedOut goes on to the next address, or ends the dial.
 func (d *dialing) connectTimedOut() {
-	if len(d.addrs) == 0 {
+	dialer, past := d.client.dialer, d.dialDeadline > 0 && d.client.clock() >= d.dialDeadline
+	switch {
+	case len(d.addrs) == 0 || dialer.FallbackDelay > 0 && past:
 		d.fail(&DialError{results.PhaseConnect, context.DeadlineExceeded})
+	case dialer.FallbackDelay > 0 && dialer.Fallback == pool.FallbackRace:
+		d.leaveBehind()
+		d.connect()
+	default:
+		d.connectFailed(context.DeadlineExceeded)
+	}
+}
+
+// leaveBehind has the connect under way, if there is one, go on beside the next.
+func (d *dialing) leaveBehind() {
+	if d.sock == nil {
 		return
 	}
-	d.connectFailed(context.DeadlineExceeded)
+	c := &connecting{d, d.sock}
+	d.client.loop.tokens.pass(d.sock.Token(), c)
+	d.earlier, d.sock = append(d.earlier, c), nil
 }
 
 // connectFailed gives up the connect to one address, and goes on to the next.
@@ -193,6 +226,20 @@ func (d *dialing) connectFailed(err error) {
 	d.sock.Drop()
 	d.sock = nil
 	d.connect()
+}
+
+// Event implements transport.Listener: the connect that was left behind is over. If it has
+// succeeded, it takes the place of the later one; else the next address is tried at once.
+func (c *connecting) Event(e poll.Event) {
+	if !e.Writable {
+		return
+	}
+	d := c.dialing
+	d.earlier = slices.DeleteFunc(d.earlier, func(other *connecting) bool { return other == c })
+	d.leaveBehind()
+	d.sock = c.sock
+	d.client.loop.tokens.pass(d.sock.Token(), d)
+	d.Event(e)
 }
 
 // Event implements transport.Listener: the connect is over.
@@ -206,6 +253,7 @@ func (d *dialing) Event(e poll.Event) {
 			return
 		}
 	}
+	d.dropEarlier()
 	d.connected = d.client.clock()
 	if d.origin.TLS {
 		d.secure()
@@ -274,7 +322,16 @@ func (d *dialing) fail(err error) {
 		d.sock.Drop()
 		d.sock = nil
 	}
+	d.dropEarlier()
 	d.client.decide(d.shard, d.shard.core.DialFailed(d.client.clock(), d.dial), err)
+}
+
+// dropEarlier gives up the connects that were left behind.
+func (d *dialing) dropEarlier() {
+	for _, c := range d.earlier {
+		c.sock.Drop()
+	}
+	d.earlier = nil
 }
 
 func (d *dialing) done() {

@@ -23,6 +23,7 @@ type engine struct {
 	cancel   context.CancelFunc // ends what they do
 	turns    transport.Turns    // of TLS handshakes
 	sessions sessions           // of TLS, for later connections
+	names    nameCache          // looked up, for later connections
 
 	// Guarded by Client.mu.
 	tokens         tokens

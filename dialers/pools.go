@@ -96,7 +96,7 @@ func (a *addresses) lookUp(c *Client, o Origin, deadline time.Duration, then fun
 	ctx, cancel := c.loop.until(end)
 	c.loop.Go(func() {
 		defer cancel()
-		addrs, err := c.dialer.resolve(ctx, o)
+		addrs, err := c.dialer.resolve(ctx, o, &c.loop.names)
 		c.loop.Post(func() {
 			if err != nil {
 				then(Origin{}, err)

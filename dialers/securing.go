@@ -61,6 +61,31 @@ func (d *dialing) shaken(conn *transport.Secure, at time.Duration, resumed bool,
 	}
 }
 
+// tlsConfig returns the configuration for connections to o. Their records are as large
+// as they may be, as OpenSSL's and Java's are. kept are the sessions that may be taken up.
+func (d *Dialer) tlsConfig(o Origin, kept *sessions) *tls.Config {
+	config := TLSFor(d.TLS, o.serverName())
+	config.DynamicRecordSizingDisabled = true
+	if d.Resume {
+		config.ClientSessionCache = kept.of(o)
+	}
+	return config
+}
+
+// TLSFor returns config, which may be nil, for connections to host: its certificate must
+// be for that name unless config names another, and only http/1.1 is offered.
+func TLSFor(config *tls.Config, host string) *tls.Config {
+	if config == nil {
+		config = &tls.Config{}
+	}
+	config = config.Clone()
+	if config.ServerName == "" {
+		config.ServerName = host
+	}
+	config.NextProtos = []string{"http/1.1"}
+	return config
+}
+
 // countResumed counts the handshake if it took up an earlier session.
 func (d *dialing) countResumed(resumed bool) {
 	if resumed {

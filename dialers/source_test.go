@@ -67,10 +67,10 @@ func TestSourcesAreSharedEvenly(t *testing.T) {
 // A name is looked up as if it had no addresses of a family without a source.
 func TestResolveLeavesOutFamiliesWithoutASource(t *testing.T) {
 	d := &Dialer{Sources: ips("127.0.0.2")}
-	if got, err := d.resolve(context.Background(), Origin{Host: "127.0.0.1", Port: "80"}); err != nil || len(got) != 1 {
+	if got, err := d.resolve(context.Background(), Origin{Host: "127.0.0.1", Port: "80"}, nil); err != nil || len(got) != 1 {
 		t.Errorf("%v, %v", got, err)
 	}
-	_, err := d.resolve(context.Background(), Origin{Host: "::1", Port: "80"})
+	_, err := d.resolve(context.Background(), Origin{Host: "::1", Port: "80"}, nil)
 	if CauseOf(err) != results.CauseNXDomain {
 		t.Errorf("%v is %v", err, CauseOf(err))
 	}

@@ -56,7 +56,7 @@ func TestDocsNameEveryField(t *testing.T) {
 	walk(reflect.TypeFor[Profile](), "")
 
 	examples := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1)
-	if len(examples) != 2 {
+	if len(examples) != 3 {
 		t.Fatalf("%d examples", len(examples))
 	}
 	for _, example := range examples {
@@ -87,6 +87,7 @@ func TestDocsTellTheDefaults(t *testing.T) {
 	defaults := Default()
 	defaults.Driver = new(Driver)
 	defaults.Network, defaults.Forecast = new(network.Config), new(Forecast)
+	defaults.Network.DNS = new(network.DNS)
 	defaults.Target.Lab, defaults.Target.Link = new(script.Server), new(script.Link) // of a section that is given, but empty
 	texts := func(cell string) []string {
 		var list []string

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -23,7 +24,8 @@ const (
 // Path is the path of requests through a profile's network, by the names of hosts and
 // balancers. Every server on it listens at Port.
 type Path struct {
-	At      string   // where the client connects to
+	At      string   // where the client connects to, or a name of the network's DNS that leads there
+	To      []string // the hosts and balancers that At leads to: itself, or those of a name
 	Proxies []string // the hosts of target.proxies, in their order
 	// Upstream is what the last proxy connects to: a balancer, or hosts among Servers. It
 	// is empty without proxies.
@@ -96,6 +98,8 @@ func (p *Profile) servers(hosts []string) []string {
 	switch {
 	case len(p.Target.On) > 0:
 		return p.Target.On
+	case len(p.Target.Proxies) == 0 && p.Network.DNS.Knows(cmp.Or(p.Target.At, p.Network.DNS.Name())):
+		return p.serversOf(p.Network.DNS.To(cmp.Or(p.Target.At, p.Network.DNS.Name())))
 	case slices.Contains(hosts, serverHost):
 		return []string{serverHost}
 	}
@@ -105,6 +109,18 @@ func (p *Profile) servers(hosts []string) []string {
 		}
 	}
 	return nil
+}
+
+// serversOf returns the hosts among to, and the backends of the balancers among them.
+func (p *Profile) serversOf(to []string) (servers []string) {
+	for _, name := range to {
+		if b := balancerNamed(p.Network, name); b != nil {
+			servers = append(servers, b.Backends...)
+		} else {
+			servers = append(servers, name)
+		}
+	}
+	return servers
 }
 
 // join finds what the client and the last proxy connect to.
@@ -122,20 +138,28 @@ func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
 		return ""
 	}
 	if path.At == "" {
-		if path.At = balancer(behind); path.At == "" {
+		if path.At = cmp.Or(p.Network.DNS.Name(), balancer(behind)); path.At == "" {
 			path.At = behind[0]
 		}
 	}
-	b := balancerNamed(p.Network, path.At)
-	switch {
-	case b == nil && !slices.Contains(hostNames(p.Network), path.At):
-		bad("target.at: there is no host or balancer %q; %s", path.At, hostsThereAre(append(hostNames(p.Network), balancerNames(p.Network)...)))
-	case b == nil && !slices.Contains(behind, path.At), b != nil && !among(b.Backends, behind):
-		bad("target.at: %q does not lead to %s, which the requests must reach; see target.on and target.proxies", path.At, strings.Join(behind, ", "))
+	path.To = []string{path.At}
+	if p.Network.DNS.Knows(path.At) {
+		path.To = p.Network.DNS.To(path.At)
+	} else if p.Network.DNS != nil {
+		bad("network.dns: no request asks for a name, because target.at is %q; remove dns, or target.at", path.At)
+	}
+	for _, to := range path.To {
+		b := balancerNamed(p.Network, to)
+		switch {
+		case b == nil && !slices.Contains(hostNames(p.Network), to):
+			bad("target.at: there is no host or balancer %q; %s", to, hostsThereAre(append(hostNames(p.Network), balancerNames(p.Network)...)))
+		case b == nil && !slices.Contains(behind, to), b != nil && !among(b.Backends, behind):
+			bad("target.at: %q does not lead to %s, which the requests must reach; see target.on and target.proxies", to, strings.Join(behind, ", "))
+		}
 	}
 	if len(path.Proxies) > 0 {
 		path.Upstream = path.Servers
-		if b := balancer(path.Servers); b != "" && b != path.At {
+		if b := balancer(path.Servers); b != "" && !slices.Contains(path.To, b) {
 			path.Upstream = []string{b}
 		}
 	}
@@ -218,7 +242,7 @@ func (p *Profile) legs(path Path) []leg {
 			}
 		}
 	}
-	to(network.ClientName, []string{path.At})
+	to(network.ClientName, path.To)
 	for i, proxy := range path.Proxies {
 		if i+1 < len(path.Proxies) {
 			to(proxy, path.Proxies[i+1:i+2])
@@ -303,6 +327,14 @@ func (p *Profile) linkComplaints(path Path) Errors {
 	}
 	for i, l := range p.Network.Links {
 		at := fmt.Sprintf("network.links.%d", i)
+		if p.asksOver(l) {
+			for k, r := range l.Rules {
+				if r.Flags|r.NotFlags != 0 || r.Do == network.ActionRST {
+					list = append(list, Complaint{Path: fmt.Sprintf("%s.rules.%d", at, k), Text: "would match nothing: queries for names are UDP, which has no flags and no RST"})
+				}
+			}
+			continue
+		}
 		n := slices.IndexFunc(legs, func(g leg) bool { return g.carriedBy(l) })
 		if n < 0 {
 			list = append(list, Complaint{Path: at + ".between", Text: fmt.Sprintf(
@@ -316,6 +348,14 @@ func (p *Profile) linkComplaints(path Path) Errors {
 		}
 	}
 	return list
+}
+
+// asksOver reports whether l is a link over which the client asks for names and nothing else
+// passes.
+func (p *Profile) asksOver(l network.Link) bool {
+	d := p.Network.DNS
+	return d != nil && !slices.Contains(p.servers(hostNames(p.Network)), d.Host()) &&
+		(l.Between == [2]string{network.ClientName, d.Host()} || l.Between == [2]string{d.Host(), network.ClientName})
 }
 
 // wayText writes the path of requests for a complaint.

@@ -49,15 +49,19 @@ func TestPathOfTheRequests(t *testing.T) {
 		yaml string
 		want Path
 	}{
-		"one server": {"network: {hosts: [{name: server}]}\ntarget: {lab: {}}", Path{"server", nil, nil, []string{"server"}, 80}},
-		"tls":        {"network: {hosts: [{name: a}]}\ntarget: {on: a, lab: {tls: true}}", Path{"a", nil, nil, []string{"a"}, 443}},
-		"balancer":   {"network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {}}", Path{"lb", nil, nil, []string{"a", "b"}, 80}},
+		"one server": {"network: {hosts: [{name: server}]}\ntarget: {lab: {}}", Path{"server", []string{"server"}, nil, nil, []string{"server"}, 80}},
+		"tls":        {"network: {hosts: [{name: a}]}\ntarget: {on: a, lab: {tls: true}}", Path{"a", []string{"a"}, nil, nil, []string{"a"}, 443}},
+		"balancer":   {"network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {}}", Path{"lb", []string{"lb"}, nil, nil, []string{"a", "b"}, 80}},
 		"past the balancer": {"network: {hosts: [{name: a}, {name: b}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {}, on: [a, b], at: b}",
-			Path{"b", nil, nil, []string{"a", "b"}, 80}},
+			Path{"b", []string{"b"}, nil, nil, []string{"a", "b"}, 80}},
 		"proxies": {"network: {hosts: [{name: server}, {name: proxy}, {name: edge}]}\ntarget: {lab: {}, proxies: [{on: edge}, {}]}",
-			Path{"edge", []string{"edge", "proxy"}, []string{"server"}, []string{"server"}, 80}},
+			Path{"edge", []string{"edge"}, []string{"edge", "proxy"}, []string{"server"}, []string{"server"}, 80}},
 		"proxy before the balancer": {"network: {hosts: [{name: a}, {name: b}, {name: proxy}], balancers: [{name: lb, backends: [a, b]}]}\ntarget: {lab: {}, proxies: [{}]}",
-			Path{"proxy", []string{"proxy"}, []string{"lb"}, []string{"a", "b"}, 80}},
+			Path{"proxy", []string{"proxy"}, []string{"proxy"}, []string{"lb"}, []string{"a", "b"}, 80}},
+		"a name that moves": {"events: {moved: 1s}\nnetwork: {hosts: [{name: old}, {name: new}, {name: dns}], dns: {records: [{name: api.test, to: [old], until: moved}, {name: api.test, to: [new], after: moved}]}}\ntarget: {lab: {}}",
+			Path{"api.test", []string{"old", "new"}, nil, nil, []string{"old", "new"}, 80}},
+		"a name of a balancer": {"network: {hosts: [{name: a}, {name: b}, {name: dns}], balancers: [{name: lb, backends: [a, b]}], dns: {records: [{name: api.test, to: [lb]}]}}\ntarget: {lab: {}}",
+			Path{"api.test", []string{"lb"}, nil, nil, []string{"a", "b"}, 80}},
 	} {
 		p, err := Load("p.yaml", []byte("load: {rate: 10/s}\n"+c.yaml), nil)
 		if err != nil {

@@ -85,6 +85,8 @@ func (p *Profile) ownComplaints() Errors {
 	list = append(list, strictyaml.Under("pool", p.Pool.Validate())...)
 	list = append(list, p.Target.complaints()...)
 	list = append(list, p.networkComplaints()...)
+	list = append(list, broken("network",
+		rule{p.Client == ClientExternal && p.Network != nil && p.Network.DNS != nil, "dns", "a real client asks the resolver of this machine, and not the network's; use client: policy or stock"})...)
 	list = append(list, p.eventComplaints()...)
 	list = append(list, strictyaml.Under("server", p.Server.Validate())...)
 	list = append(list, strictyaml.Under("via", p.Via.Validate())...)
@@ -131,6 +133,8 @@ func (p *Profile) neverCounted(path string) string {
 		return "the network has no NAT (network.nats)"
 	case strings.HasPrefix(path, "packets.flows.") && !p.Network.Limits():
 		return "no link and no balancer has a limit of flows (max)"
+	case section == "dns" && (p.Network == nil || p.Network.DNS == nil):
+		return "no name is asked for without network.dns"
 	case path == "ports.met" || path == "ports.predicted":
 		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == pool.NoCap {
 			return "the time at which ports run out is predicted only if each connection serves a fixed number of requests: pool.max_idle: 0 or pool.max_requests"

@@ -120,6 +120,13 @@ func (r EvidenceRow) line(width int) string {
 	return b.String()
 }
 
+// DNSSeen counts the queries for names of a private network, from the start of the run to
+// its end, warm-up included.
+type DNSSeen struct {
+	Queries    uint64 `json:"queries"`    // those for A and those for AAAA count separately
+	Unanswered uint64 `json:"unanswered"` // of these, because of network.dns.unanswered
+}
+
 // LinkSeen counts what kabench's own link delivered.
 type LinkSeen struct {
 	Delivered uint64 `json:"delivered"` // pieces of data, FINs and RSTs

@@ -83,6 +83,7 @@ type Run struct {
 	Ports         *Ports               `json:"ports,omitempty"`   // nil: ports were not expected to run out and did not
 	Times         *Times               `json:"times,omitempty"`   // nil: the run was cut off
 	Packets       *Packets             `json:"packets,omitempty"` // nil: not in a private network
+	DNS           *DNSSeen             `json:"dns,omitempty"`     // what the DNS server of the private network saw; nil: there was none
 	Link          *LinkSeen            `json:"link,omitempty"`    // what kabench's own link in front of the target did; nil: there was none
 	Lab           *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target
 	Proxy         *ProxySeen           `json:"proxy,omitempty"`   // what kabench's own proxies saw; nil: there were none

@@ -70,6 +70,14 @@ const (
 	CountLeased                  // leased ones and dials, not idle ones
 )
 
+// Fallback says what happens to a connect that has taken longer than fallback_delay.
+type Fallback uint8
+
+const (
+	FallbackRace    Fallback = iota // it goes on beside the next one, and the first connection counts
+	FallbackAbandon                 // it is given up
+)
+
 // DialFail says who gets the error of a failed dial.
 type DialFail uint8
 
@@ -179,6 +187,7 @@ var (
 	http10Names       = enum.Names[HTTP10]{"ask", "keep", "never"}
 	clockNames        = enum.Names[Clock]{"total", "gap"}
 	capCountsNames    = enum.Names[CapCounts]{"all", "leased"}
+	fallbackNames     = enum.Names[Fallback]{"race", "abandon"}
 	dialFailNames     = enum.Names[DialFail]{"own", "all_pending"}
 	resendElseNames   = enum.Names[ResendElse]{"error", "hangup"}
 	onWriteErrorNames = enum.Names[OnWriteError]{"read", "stop"}
@@ -198,6 +207,7 @@ func (h Hint) String() string         { return hintNames.Text(h) }
 func (h HTTP10) String() string       { return http10Names.Text(h) }
 func (c Clock) String() string        { return clockNames.Text(c) }
 func (c CapCounts) String() string    { return capCountsNames.Text(c) }
+func (f Fallback) String() string     { return fallbackNames.Text(f) }
 func (d DialFail) String() string     { return dialFailNames.Text(d) }
 func (r ResendElse) String() string   { return resendElseNames.Text(r) }
 func (o OnWriteError) String() string { return onWriteErrorNames.Text(o) }
@@ -216,6 +226,7 @@ func (h Hint) MarshalText() ([]byte, error)         { return hintNames.Marshal(h
 func (h HTTP10) MarshalText() ([]byte, error)       { return http10Names.Marshal(h) }
 func (c Clock) MarshalText() ([]byte, error)        { return clockNames.Marshal(c) }
 func (c CapCounts) MarshalText() ([]byte, error)    { return capCountsNames.Marshal(c) }
+func (f Fallback) MarshalText() ([]byte, error)     { return fallbackNames.Marshal(f) }
 func (d DialFail) MarshalText() ([]byte, error)     { return dialFailNames.Marshal(d) }
 func (r ResendElse) MarshalText() ([]byte, error)   { return resendElseNames.Marshal(r) }
 func (o OnWriteError) MarshalText() ([]byte, error) { return onWriteErrorNames.Marshal(o) }
@@ -232,6 +243,7 @@ func (h *Hint) UnmarshalText(text []byte) error         { return hintNames.Unmar
 func (h *HTTP10) UnmarshalText(text []byte) error       { return http10Names.Unmarshal(text, h) }
 func (c *Clock) UnmarshalText(text []byte) error        { return clockNames.Unmarshal(text, c) }
 func (c *CapCounts) UnmarshalText(text []byte) error    { return capCountsNames.Unmarshal(text, c) }
+func (f *Fallback) UnmarshalText(text []byte) error     { return fallbackNames.Unmarshal(text, f) }
 func (d *DialFail) UnmarshalText(text []byte) error     { return dialFailNames.Unmarshal(text, d) }
 func (r *ResendElse) UnmarshalText(text []byte) error   { return resendElseNames.Unmarshal(text, r) }
 func (o *OnWriteError) UnmarshalText(text []byte) error { return onWriteErrorNames.Unmarshal(text, o) }

@@ -80,6 +80,15 @@ type Policy struct {
 	// ConnectTimeout bounds resolving, connecting and the TLS handshake
 	// together.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// FallbackDelay is how long a connect to one address of a name may take before the next
+	// one begins; 0: until it has failed, or had its share of ConnectTimeout. Addresses of
+	// IPv6 and IPv4 take turns then (RFC 8305).
+	FallbackDelay time.Duration `yaml:"fallback_delay,omitempty"`
+	// Fallback says what happens to the connect that took longer than FallbackDelay.
+	Fallback Fallback `yaml:"fallback,omitempty"`
+	// ResolveCache is how long the addresses of a name are used again, whatever their TTL; 0:
+	// every dial looks the name up.
+	ResolveCache time.Duration `yaml:"resolve_cache,omitempty"`
 	// ResponseTimeout bounds the response, by ResponseClock: the time from the
 	// request's last byte written to the response's last byte read, or the gap
 	// between two reads.
@@ -178,6 +187,7 @@ func (p Policy) Validate() error {
 		{"pending_timeout", p.PendingTimeout}, {"idle_timeout", p.IdleTimeout}, {"sweep_every", p.SweepEvery},
 		{"hint_margin", p.HintMargin}, {"hint_cap", p.HintCap}, {"probe_after", p.ProbeAfter},
 		{"max_lifetime", p.MaxLifetime}, {"connect_timeout", p.ConnectTimeout}, {"response_timeout", p.ResponseTimeout},
+		{"fallback_delay", p.FallbackDelay}, {"resolve_cache", p.ResolveCache},
 	} {
 		if d.v < 0 {
 			v.bad("%s: %v is negative (0 means off)", d.field, d.v)
@@ -234,6 +244,7 @@ func (p Policy) contradictions(v *complaints) {
 		{"make_room", p.MakeRoom, p.MaxConnsAll > 0, "max_conns_all is off, and there is nothing to make room in; set max_conns_all or remove it"},
 		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events a response is read as it comes; set liveness: probe or none, or remove it"},
 		{"resend_budget", p.ResendBudget > 0, len(p.Resend) > 0, "resend has no rules; add one or remove it"},
+		{"fallback", p.Fallback != FallbackRace, p.FallbackDelay > 0, "fallback_delay is off; set fallback_delay or remove it"},
 		{"response_clock", p.ResponseClock == ClockGap, p.ResponseTimeout > 0, "response_timeout is off; set response_timeout or remove it"},
 	} {
 		if c.set && !c.works {

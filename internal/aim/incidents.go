@@ -18,6 +18,7 @@ type adaptation struct {
 const (
 	needsScript  = "the server has to fail by a script, which only kabench's own server follows"
 	needsNetwork = "it happens on the way to the server, in a private network whose packets kabench carries"
+	needsNames   = "the name server has to answer as the incident says, which only kabench's own does"
 	needsProxy   = "it happens between a proxy and its server, where kabench is neither"
 )
 
@@ -74,6 +75,9 @@ func init() { // the functions refer to the table
 		"retry-storm":              {not: needsScript},
 		"ipvs-900s":                {not: needsNetwork},
 		"nat-idle-350s":            {not: needsNetwork},
+		"dns-failover-pinned":      {not: needsNames},
+		"slow-dns":                 {not: needsNames},
+		"happy-eyeballs":           {not: needsNames},
 	}
 }
 

@@ -70,6 +70,9 @@ var controls = map[string]control{
 	"retry-storm":              {without: []string{"target.lab.stall=null", "events=null"}},
 	"ipvs-900s":                {without: []string{"network.balancers.0.idle=1h"}, more: metTheForecast},
 	"nat-idle-350s":            {without: []string{"network.links.0.flows.idle=1h"}, more: metTheForecast},
+	"dns-failover-pinned":      {without: []string{"pool.max_requests=1"}},
+	"slow-dns":                 {without: []string{"network.dns.unanswered=0"}},
+	"happy-eyeballs":           {without: []string{"network.dns.records.0.ipv6=false"}},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and

@@ -44,6 +44,7 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 			no(several && (cfg.Threads > 0 || cfg.MaxConnections > 0 || cfg.Fault != script.FaultNone), "network.balancers.0.backends", "a forecast has one server, and what several do each by itself it cannot play; name one backend, or remove threads, max_connections and fault")
 		}
 		no(len(p.Network.NATs) > 0, "network.nats", "a forecast has no NATs; remove them")
+		no(p.Network.DNS != nil, "network.dns", "a forecast looks no names up; remove it")
 		for i, l := range p.Network.Links {
 			at := fmt.Sprintf("network.links.%d", i)
 			no(len(l.Rules) > 0, at, "a forecast has no rules; remove them")

@@ -25,9 +25,9 @@
 // goroutine: its methods are given the time. wire_linux.go is the thread around it.
 // [Stats] says how late the wire was.
 //
-// Limits: IPv4 only. Links keep the order of packets even with jitter.
-// Balancers carry TCP only, NATs translate TCP only, and ICMP errors about the connections
-// of either are not translated.
+// Limits: IPv4 only; network.Config.BrokenIPv6 makes a client that does not know that. Links
+// keep the order of packets even with jitter. Balancers carry TCP only, NATs translate TCP
+// only, and ICMP errors about the connections of either are not translated.
 //
 // It needs Linux; elsewhere [Available] and all other functions return
 // [ErrNeedsLinux].

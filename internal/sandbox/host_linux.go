@@ -276,13 +276,24 @@ func sysctlPath(key string) string {
 	return filepath.Join("/proc/sys", strings.ReplaceAll(key, ".", "/"))
 }
 
-// configure applies the host's settings.
-func (h *Host) configure(c network.Host) error {
+// configure applies the host's settings. six says whether it has IPv6.
+func (h *Host) configure(c network.Host, six bool) error {
+	disabled := map[bool]string{false: "1", true: "0"}[six]
 	for _, scope := range []string{"all", "default"} {
 		// The wire carries only IPv4. A kernel without IPv6 has nothing to switch off.
 		key := "net.ipv6.conf." + scope + ".disable_ipv6"
 		if _, err := h.ReadSysctl(key); err == nil {
-			if err := h.Sysctl(key, "1"); err != nil {
+			if err := h.Sysctl(key, disabled); err != nil {
+				return err
+			}
+		} else if six {
+			return fmt.Errorf("host %s: broken_ipv6 needs a kernel with IPv6: %w", h.name, err)
+		}
+	}
+	if six { // the host asks for no router, and takes no address of its own choice
+		for _, setting := range []string{"router_solicitations=0", "addr_gen_mode=1", "accept_ra=0"} {
+			key, value, _ := strings.Cut(setting, "=")
+			if err := h.Sysctl("net.ipv6.conf.default."+key, value); err != nil {
 				return err
 			}
 		}

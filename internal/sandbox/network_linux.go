@@ -60,13 +60,16 @@ func Start(cfg network.Config) (*Network, error) {
 			return nil, err
 		}
 		n.hosts = append(n.hosts, h)
-		if err := h.configure(hc); err != nil {
+		if err := h.configure(hc, i == 0 && cfg.BrokenIPv6); err != nil {
 			return nil, err
 		}
 		err = h.onThread(func() error {
 			fd, err := openTUN(n.device, h.addrs, cfg.Subnet, cfg.MTU)
 			if err == nil {
 				fds = append(fds, fd)
+			}
+			if err == nil && i == 0 && cfg.BrokenIPv6 {
+				err = loseIPv6(n.device, h.addrs[0])
 			}
 			return err
 		})

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 
+	"github.com/kabench/kabench/profiles/network"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
@@ -63,6 +64,26 @@ func configureTUN(name string, addrs []netip.Addr, subnet netip.Prefix, mtu int)
 	route := netlink.Route{LinkIndex: dev.Attrs().Index, Dst: ipNet(subnet.Addr(), subnet.Bits()), Src: addrs[0].AsSlice(), Scope: netlink.SCOPE_LINK}
 	if err := netlink.RouteAdd(&route); err != nil {
 		return fmt.Errorf("TUN device %s: route to %v: %w", name, subnet, err)
+	}
+	return nil
+}
+
+// loseIPv6 gives the client's device an IPv6 address and a route over which every packet
+// reaches the wire, which carries none of them.
+func loseIPv6(name string, addr netip.Addr) error {
+	dev, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("TUN device %s: %w", name, err)
+	}
+	six := network.IPv6Of(addr)
+	// Nobody else is there who could have the address (NODAD).
+	if err := netlink.AddrAdd(dev, &netlink.Addr{IPNet: ipNet(six, 128), Flags: unix.IFA_F_NODAD}); err != nil {
+		return fmt.Errorf("TUN device %s: address %v: %w", name, six, err)
+	}
+	to := network.IPv6Net()
+	route := netlink.Route{LinkIndex: dev.Attrs().Index, Dst: ipNet(to.Addr(), to.Bits()), Src: six.AsSlice()}
+	if err := netlink.RouteAdd(&route); err != nil {
+		return fmt.Errorf("TUN device %s: route to %v: %w", name, to, err)
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ func (t *Target) Begin(start time.Time) {
 
 // event passes the event of that name on to what t serves.
 func (t *Target) event(name string) {
+	if t.names != nil {
+		t.names.Event(name)
+	}
 	if t.network != nil {
 		_ = t.network.Event(name) // an error means that something else waits for it
 	}

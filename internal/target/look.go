@@ -74,6 +74,9 @@ func (t *Target) reach(ctx context.Context) error {
 		if err := t.lookAt(ctx, o.String(), addr, o.TLS); err != nil {
 			return err
 		}
+		if t.names != nil {
+			continue // the profile says where the names lead
+		}
 		for _, a := range addresses(ctx, addr) {
 			if !slices.Contains(t.Remotes, a) {
 				t.Remotes = append(t.Remotes, a)

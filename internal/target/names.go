@@ -7,10 +7,10 @@ import (
 	"github.com/kabench/kabench/results/redact"
 )
 
-// names returns what results calls the targets of requests: method and URL, without
+// namesOf returns what results calls the targets of requests: method and URL, without
 // user, query and fragment, which may be secrets or differ between requests to one
 // target.
-func names(requests []targets.Request, secrets *redact.Secrets) []string {
+func namesOf(requests []targets.Request, secrets *redact.Secrets) []string {
 	list := make([]string, len(requests))
 	for i, r := range requests {
 		list[i] = r.Method

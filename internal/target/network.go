@@ -1,6 +1,7 @@
 package target
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/lab/proxy"
+	"github.com/kabench/kabench/internal/names"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 )
@@ -57,10 +59,37 @@ func (t *Target) serveInNetwork(p *profiles.Profile) (string, error) {
 		next = path.Proxies[i : i+1]
 	}
 	u := url.URL{Scheme: "http", Host: t.address(path.At, path), Path: "/"}
+	if p.Network.DNS != nil {
+		u.Host = path.At
+		if err := t.serveNames(*p.Network.DNS, path); err != nil {
+			return "", err
+		}
+	}
 	if p.TLS() {
 		u.Scheme = "https"
 	}
 	return u.String(), nil
+}
+
+// serveNames starts the network's DNS server, and has the client ask it.
+func (t *Target) serveNames(cfg network.DNS, path profiles.Path) error {
+	for _, to := range path.To {
+		t.Remotes = append(t.Remotes, netip.AddrPortFrom(t.network.Addr(to), path.Port))
+	}
+	at := netip.AddrPortFrom(t.network.Addr(cfg.Host()), network.DNSPort)
+	h := t.network.Host(cfg.Host())
+	udp, err := h.ListenPacket(context.Background(), "udp4", at.String())
+	if err != nil {
+		return fmt.Errorf("host %s: %w", cfg.Host(), err)
+	}
+	tcp, err := h.Listen(context.Background(), "tcp4", at.String())
+	if err != nil {
+		udp.Close()
+		return fmt.Errorf("host %s: %w", cfg.Host(), err)
+	}
+	t.names = names.Serve(cfg, func(name string) []netip.Addr { return []netip.Addr{t.network.Addr(name)} }, udp, tcp)
+	t.resolver = names.Resolver(at, cfg.Wait())
+	return nil
 }
 
 // on starts something in a host, at the address at which others reach it.
@@ -115,10 +144,13 @@ func (t *Target) CountAccepted(p *profiles.Profile) (counts []func() (map[string
 	if err != nil {
 		return nil, err
 	}
-	hosts := []string{path.At}
-	for _, b := range p.Network.Balancers {
-		if b.Name == path.At {
-			hosts = b.Backends
+	var hosts []string
+	for _, to := range path.To {
+		hosts = append(hosts, to)
+		for _, b := range p.Network.Balancers {
+			if b.Name == to {
+				hosts = append(hosts[:len(hosts)-1], b.Backends...)
+			}
 		}
 	}
 	for _, name := range hosts {

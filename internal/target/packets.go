@@ -117,18 +117,31 @@ func closings(all []ladder.Connection) []results.Closing {
 // evidence is what the packets that were sent up to until show of a failure. began is
 // the run's start on the network's clock.
 func (t *Target) evidence(e *results.Exchange, began, until time.Duration) results.Evidence {
-	remote := t.Remotes[0]
 	local, err := netip.ParseAddrPort(e.Local)
 	if err != nil {
 		return results.Evidence{} // does not happen: dialers wrote it
 	}
+	remote := t.Remotes[0]
 	var packets []ladder.Packet
-	for _, p := range sameConnection(t.network.Connection(local, remote, 0), local, began+e.Leased) {
+	for _, p := range t.connection(local, &remote, began+e.Leased) {
 		if p.Proto == protocolTCP && p.At <= until {
 			packets = append(packets, observed(p))
 		}
 	}
 	return evidenceOf(e, packets, local, remote, began, t.real)
+}
+
+// connection returns the packets of the connection that existed from local at the moment at,
+// and sets remote to its other end: behind a name there are several.
+func (t *Target) connection(local netip.AddrPort, remote *netip.AddrPort, at time.Duration) (packets []sandbox.Packet) {
+	var latest time.Duration
+	for _, r := range t.Remotes {
+		found := sameConnection(t.network.Connection(local, r, 0), local, at)
+		if len(found) > 0 && (packets == nil || found[0].At > latest && found[0].At <= at) {
+			packets, latest, *remote = found, found[0].At, r
+		}
+	}
+	return packets
 }
 
 // evidenceOf is what the packets of its connection show of a failure.

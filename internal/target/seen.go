@@ -15,6 +15,10 @@ func (t *Target) Fill(run *results.Run) {
 		late := t.link.Late()
 		run.Link = &results.LinkSeen{Delivered: late.Count, Late: results.Late{LateP99: late.P99.Seconds(), LateMax: late.Max.Seconds()}}
 	}
+	if t.names != nil {
+		seen := t.names.Seen()
+		run.DNS = &results.DNSSeen{Queries: seen.Queries, Unanswered: seen.Unanswered}
+	}
 	if len(t.lab) > 0 {
 		run.Lab = labSeen(t.lab)
 		if t.network != nil {

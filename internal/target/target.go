@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 	"github.com/kabench/kabench/internal/host"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/lab/proxy"
+	"github.com/kabench/kabench/internal/names"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
@@ -35,14 +37,17 @@ type Target struct {
 	Remotes  []netip.AddrPort // where connections go
 	Servers  []netip.AddrPort // where the server accepts, if not there
 
-	network *sandbox.Network // nil: this machine's
-	lab     []*lab.Server    // none: somebody else's
-	proxies []*proxy.Proxy   // before the lab's servers, the client's side first
-	link    *lab.Link        // nil: none
-	looks   looks
-	url     string // of the lab or the proxies before it; "": somebody else's
-	known   bool   // that the servers accept connections
-	real    bool   // the client is a real one, in a process of its own
+	network  *sandbox.Network // nil: this machine's
+	lab      []*lab.Server    // none: somebody else's
+	proxies  []*proxy.Proxy   // before the lab's servers, the client's side first
+	link     *lab.Link        // nil: none
+	looks    looks
+	url      string        // of the lab or the proxies before it; "": somebody else's
+	names    *names.Server // of the network; nil: it has none
+	resolver *net.Resolver // that asks it; nil: the machine's
+
+	known bool // that the servers accept connections
+	real  bool // the client is a real one, in a process of its own
 
 	watchers []*host.SocketWatcher // of CountAccepted
 	events   events
@@ -89,12 +94,13 @@ func open(ctx context.Context, p *profiles.Profile, t *Target) (_ *Target, err e
 	if t.Dialer, err = dialer(p, t.certificates()); err != nil {
 		return nil, err
 	}
+	t.Dialer.Resolver = t.resolver
 	requests, err := profiles.Requests(p)
 	if err != nil {
 		return nil, err
 	}
 	t.Secrets = profiles.Secrets(p, requests)
-	t.Names = names(requests, t.Secrets)
+	t.Names = namesOf(requests, t.Secrets)
 	if p.Target.Link != nil {
 		if err := t.putLinkBefore(ctx, *p.Target.Link, requests); err != nil {
 			return nil, err
@@ -175,6 +181,9 @@ func (t *Target) Close() error {
 		_ = w.Close() // a read-only socket to the kernel
 	}
 	t.watchers = nil
+	if t.names != nil {
+		t.names.Close()
+	}
 	if t.network != nil {
 		return t.network.Close()
 	}
@@ -207,7 +216,7 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 	}
 	return &dialers.Dialer{
 		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, UserTimeout: p.Target.TCP.UserTimeout, TLS: config, Resume: p.Target.TLS.Resume,
-		Sources: p.Target.Sources(),
+		Sources: p.Target.Sources(), FallbackDelay: p.Pool.FallbackDelay, Fallback: p.Pool.Fallback, ResolveCache: p.Pool.ResolveCache,
 	}, nil
 }
 

@@ -110,7 +110,9 @@ func (s *subject) lead() (proxies, upstream []string) {
 	if err != nil {
 		return nil, nil
 	}
-	s.roundTrip = roundTrip(s.profile.Network, network.ClientName, path.At)
+	for _, to := range path.To {
+		s.roundTrip = max(s.roundTrip, roundTrip(s.profile.Network, network.ClientName, to))
+	}
 	return path.Proxies, path.Upstream
 }
 

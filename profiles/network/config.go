@@ -45,6 +45,11 @@ type Config struct {
 	// Subnet is the /24 network of all addresses; the zero value is 10.77.0.0/24. It
 	// exists only inside the sandbox.
 	Subnet netip.Prefix `yaml:"subnet,omitempty"`
+	// DNS is a DNS server of the network, and the names that it knows; nil: there is none.
+	DNS *DNS `yaml:"dns,omitempty"`
+	// BrokenIPv6 gives the client an IPv6 address and a route over which every packet is
+	// lost: IPv6 that looks usable and is not.
+	BrokenIPv6 bool `yaml:"broken_ipv6,omitempty"`
 	// Record bounds the record of packets.
 	Record Record `yaml:"record,omitempty"`
 }
@@ -282,13 +287,21 @@ func (c Config) Limits() bool {
 // names them.
 func (c Config) Awaits() map[string]string {
 	all := map[string]string{}
+	note := func(path, after, until string) {
+		for field, name := range map[string]string{"after": after, "until": until} {
+			if name != "" {
+				all[path+"."+field] = name
+			}
+		}
+	}
 	for i, l := range c.Links {
 		for j, r := range l.Rules {
-			for field, name := range map[string]string{"after": r.After, "until": r.Until} {
-				if name != "" {
-					all[fmt.Sprintf("links.%d.rules.%d.%s", i, j, field)] = name
-				}
-			}
+			note(fmt.Sprintf("links.%d.rules.%d", i, j), r.After, r.Until)
+		}
+	}
+	if c.DNS != nil {
+		for i, r := range c.DNS.Records {
+			note(fmt.Sprintf("dns.records.%d", i), r.After, r.Until)
 		}
 	}
 	for i, b := range c.Balancers {

@@ -62,6 +62,9 @@ func (v *validator) config(c Config) {
 	for i, n := range c.NATs {
 		v.nat(fmt.Sprintf("nats[%d]", i), c, n, taken, behind)
 	}
+	if c.DNS != nil {
+		v.dns(c.DNS)
+	}
 	seen := map[[2]string]bool{}
 	for i, l := range c.Links {
 		v.link(fmt.Sprintf("links[%d]", i), l)

@@ -140,6 +140,10 @@ func sections(run *results.Run) map[string]reflect.Value {
 	if run.Proxy != nil {
 		proxy = *run.Proxy
 	}
+	var dns results.DNSSeen
+	if run.DNS != nil {
+		dns = *run.DNS
+	}
 	var packets results.Packets
 	if run.Packets != nil {
 		packets = *run.Packets
@@ -148,6 +152,6 @@ func sections(run *results.Run) map[string]reflect.Value {
 		"counts": reflect.ValueOf(run.Counts), "connections": reflect.ValueOf(run.Connections),
 		"pool": reflect.ValueOf(run.Pool), "sockets": reflect.ValueOf(run.Sockets), "rate": reflect.ValueOf(run.Rate),
 		"reuse": reflect.ValueOf(run.Reuse), "resends": reflect.ValueOf(run.Resends), "lab": reflect.ValueOf(lab),
-		"packets": reflect.ValueOf(packets), "proxy": reflect.ValueOf(proxy),
+		"packets": reflect.ValueOf(packets), "proxy": reflect.ValueOf(proxy), "dns": reflect.ValueOf(dns),
 	}
 }

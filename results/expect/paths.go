@@ -199,6 +199,8 @@ func unseen(run *results.Run, section, name string) string {
 		return noProxies
 	case section == "packets" && run.Packets == nil:
 		return noPackets
+	case section == "dns" && run.DNS == nil:
+		return "no name was asked for: the profile has no network.dns"
 	case ofOwnPool(section, name) && results.SetupOf(run).Client == "stock":
 		return "the stock client's pool does not tell it"
 	case untold(run, section+"."+name):
