@@ -95,6 +95,13 @@ func (v *Lives) Add(s *Segment) {
 	v.weigh(l)
 }
 
+// Pass says that it is now at, while no segment came: connections that ended some time
+// ago are reported.
+func (v *Lives) Pass(at time.Duration) {
+	v.now = max(v.now, at)
+	v.expire()
+}
+
 // End finishes all connections that are left.
 func (v *Lives) End() {
 	for _, list := range []*lifeList{&v.ended, &v.live} {
