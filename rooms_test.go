@@ -141,6 +141,8 @@ var rooms = map[string]room{
 	"internal/tune":                {nil, "it searches; what a choice is and what it comes to, it is told"},
 	"internal/cli/foresee":         {[]string{".", "internal/cli", "internal/exit", "internal/forecast", "internal/interrupt", "internal/layout", "internal/resultsdir", "internal/tune", "internal/usage", "profiles", "results", "results/expect", "results/record", "results/text"}, "a command reads its line and calls the room that does the work; what two rooms of commands need is in internal/cli"},
 	"internal/watch":               {nil, "what was seen is judged alike, whoever looked: it has no socket, no clock and no goroutine"},
+	"internal/watch/kernel":        {[]string{"internal/host", "internal/watch"}, "it passes on what the kernel does to sockets; who closed first, and what that means, follows from it elsewhere"},
+	"internal/watch/closes":        {[]string{"internal/evidence", "internal/watch"}, "it judges the order of events, whoever reported them, so that it can be tested with any order"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 

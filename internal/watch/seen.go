@@ -51,6 +51,7 @@ type Event struct {
 	Kind     EventKind
 	Flow     Flow
 	Socket   uint64 // identifies the socket while it lives; 0: there is none any more
+	Cookie   uint64 // as Socket.Cookie; 0: nobody has looked at the socket yet, so that it has none
 	From, To string // states, as Socket.State
 	Reason   string // the kernel's name of the reason of a RST; "": not known
 }
