@@ -1,113 +1,79 @@
 package watch
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/kabench/kabench/internal/evidence"
 )
 
-// Event takes what the kernel reports of a socket.
+// Event counts what the kernel reports of a socket. Who closed first follows from all the
+// events of a socket: see internal/watch/closes, whose result Ended takes.
 func (w *Watch) Event(e *Event) {
-	w.events = true
 	w.pass(e.At)
-	l := w.open[e.Flow]
-	if l == nil || e.Kind == StateChanged && (e.From == "SYN_RECV" || e.To == "SYN_SENT") {
-		if l = w.begun(e, l); l == nil {
-			return
-		}
-	}
 	switch e.Kind {
-	case StateChanged:
-		w.changed(l, e)
 	case ResetSent:
 		w.Sum.reset("sent", e.Reason)
-		l.reset(ours, e)
 	case ResetReceived:
 		w.Sum.reset("received", e.Reason)
-		l.reset(theirs, e)
 	case Retransmitted:
 		w.Sum.Retransmits++
-		l.retries++
 	}
 }
 
-// begun begins a life by an event; nil: the connection is not the service's, or is over.
-func (w *Watch) begun(e *Event, before *life) *life {
-	if e.Kind != StateChanged {
-		if n, ok := w.at[e.Flow]; ok && w.ended[n] != nil { // a RST after the end
-			return w.ended[n]
+// Ended is a connection as the kernel's events show it, when it is over or the watch ends.
+type Ended struct {
+	evidence.Connection
+	Flow     Flow
+	Cookie   uint64 // 0: not known
+	Accepted bool
+	Over     bool // false: it was still there when the watch ended
+}
+
+// Ended takes what the kernel's events say about a connection.
+func (w *Watch) Ended(e *Ended) {
+	w.events = true
+	w.pass(e.Until)
+	l := w.lifeOfSocket(e)
+	if l == nil {
+		if !e.Over {
+			return // no look has shown it
 		}
-		return nil
-	}
-	if e.To != "SYN_SENT" && e.From != "SYN_RECV" && e.To != "ESTABLISHED" {
-		return nil // an earlier connection
-	}
-	accepted, ok := w.belongs(e.Flow)
-	if !ok {
-		return before
-	}
-	if before != nil {
-		if e.From == "SYN_RECV" && before.looked != notSeen && !before.closed() {
-			return before // a look was faster than the event
+		if accepted, ok := w.belongs(e.Flow); !ok || !e.Accepted && accepted {
+			return
 		}
-		before.close(w.vanished(before, 0))
-		w.finish(before)
-	}
-	l := w.begin(e.Flow, accepted || e.From == "SYN_RECV", e.At)
-	if l != nil {
-		l.opened = e.At
+		if l = w.begin(e.Flow, e.Accepted, max(e.Since, 0)); l == nil {
+			return
+		}
+		l.cookie, l.over = e.Cookie, e.Until
 		w.server(l)
+		defer w.finish(l)
 	}
-	return l
-}
-
-// changed takes a change of state.
-func (w *Watch) changed(l *life, e *Event) {
-	l.state = e.To
-	switch {
-	case e.To == "CLOSE_WAIT":
-		l.close(ending{evidence.Seen, theirs, evidence.FIN, e.At, 0, "the kernel reported the other end's FIN first (CLOSE_WAIT)"})
-	case e.To == "FIN_WAIT1":
-		l.close(ending{evidence.Seen, ours, evidence.FIN, e.At, 0, "the kernel reported this end's FIN first (FIN_WAIT1)"})
-	case e.To == "CLOSE":
-		if e.From == "ESTABLISHED" || e.From == "SYN_SENT" || e.From == "SYN_RECV" {
-			l.close(l.aborted(e))
+	l.opened = e.Opened
+	l.resets, l.retries = e.Resets, max(l.retries, e.Resent)
+	if c := &e.Close; c.How != evidence.Open && (c.Basis == evidence.Seen || l.end.basis != evidence.Seen) {
+		by := theirs
+		if c.By == l.side(ours) {
+			by = ours
 		}
-		if l.over == notSeen {
-			l.over = e.At
-		}
+		l.end = ending{c.Basis, by, c.How, c.At, 0, c.Why}
 	}
 }
 
-// reset notes a RST. It closes the connection if nothing has before.
-func (l *life) reset(end int, e *Event) {
-	why := "the kernel reported a RST that came in"
-	if end == ours {
-		why = "the kernel reported a RST that this end sent"
-	}
-	if e.Reason != "" {
-		why += ", because of " + e.Reason
-	}
-	if len(l.resets) < 8 {
-		r := evidence.Reset{At: e.At, From: l.side(end), Origin: evidence.Nobody, Why: "the kernel does not say which machine made it"}
-		if end == ours {
-			r.Origin, r.Basis, r.Why = l.side(ours), evidence.Seen, why
+// lifeOfSocket finds the life of the same socket.
+func (w *Watch) lifeOfSocket(e *Ended) *life {
+	same := func(l *life) bool {
+		if l.cookie != 0 && e.Cookie != 0 {
+			return l.cookie == e.Cookie
 		}
-		l.resets = append(l.resets, r)
+		return overlap(l, &e.Connection)
 	}
-	l.close(ending{evidence.Seen, end, evidence.RST, e.At, 0, why})
-}
-
-// aborted says how a connection ended that had no FIN.
-func (l *life) aborted(e *Event) ending {
-	switch {
-	case e.From == "ESTABLISHED" && l.retries >= 3:
-		return ending{evidence.Seen, ours, evidence.Silent, e.At, 0, fmt.Sprintf("data was sent again %d times, and no ACK came back", l.retries)}
-	case e.From == "ESTABLISHED":
-		return ending{evidence.Inferred, theirs, evidence.RST, e.At, 0, "the kernel closed the socket without a FIN"}
+	if l := w.open[e.Flow]; l != nil && same(l) {
+		return l
 	}
-	return ending{evidence.Inferred, theirs, evidence.RST, e.At, 0, "the connection was never established"}
+	if n, ok := w.at[e.Flow]; ok && w.ended[n] != nil && same(w.ended[n]) {
+		return w.ended[n]
+	}
+	return nil
 }
 
 // client is the end that opened the connection.

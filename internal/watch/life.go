@@ -100,6 +100,9 @@ func (l *life) update(s *Socket, at time.Duration, over bool) {
 	if over && bytes[theirs] == l.bytes[theirs]+1 {
 		bytes[theirs]-- // the FIN counts as a byte
 	}
+	if (over || s.State == "FIN_WAIT2") && bytes[ours] == l.bytes[ours]+1 {
+		bytes[ours]--
+	}
 	if bytes == [2]uint64{} && s.Unacked == 0 && s.Unsent == 0 {
 		return // the times are those of the handshake
 	}

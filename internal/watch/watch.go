@@ -12,9 +12,9 @@ import (
 // Bounds of what is followed at the same time.
 const (
 	maxLives = 100_000
-	maxEnded = 50_000      // connections that have ended and wait for what other layers say
-	maxEnds  = 10_000      // servers that are known by name
-	wait     = time.Second // for what other layers say of a connection that has ended
+	maxEnded = 50_000          // connections that have ended and wait for what other layers say
+	maxEnds  = 10_000          // servers that are known by name
+	wait     = 3 * time.Second // for what other layers say of a connection that has ended
 )
 
 // Watch follows the connections of a service, from what the layers see of them. Its
@@ -106,8 +106,8 @@ func (w *Watch) Look(look *Look) {
 			w.finish(l)
 			continue
 		}
-		if l.looked == notSeen && look.At-l.since < wait || w.events && l.gone == nil && look.At-l.since < wait {
-			continue // an event that began it came after this look had begun
+		if l.looked == notSeen && look.At-l.since < time.Second {
+			continue // its last word came after this look had begun
 		}
 		if !l.closed() {
 			l.close(w.vanished(l, gap))
@@ -210,9 +210,7 @@ func (w *Watch) Gone(g *Gone) {
 	}
 	if l == nil {
 		if n, ok := w.at[g.Flow]; ok && w.ended[n] != nil && w.ended[n].gone == nil && (w.ended[n].cookie == 0 || w.ended[n].cookie == g.Cookie) {
-			l = w.ended[n]
-			l.gone = g
-			l.update(&g.Socket, g.At, true)
+			w.ended[n].lastWord(g)
 			return
 		}
 		accepted, ok := w.belongs(g.Flow)
@@ -223,9 +221,19 @@ func (w *Watch) Gone(g *Gone) {
 			return
 		}
 	}
-	l.cookie, l.gone, l.state = g.Cookie, g, ""
+	l.cookie, l.state = g.Cookie, ""
+	l.lastWord(g)
+}
+
+// lastWord takes what the kernel says of the socket as it frees it.
+func (l *life) lastWord(g *Gone) {
 	g.Accepted = l.accepted
-	l.update(&g.Socket, g.At, true)
+	l.gone = g
+	s := g.Socket
+	if n := acked(&s); g.Written > 0 && n > g.Written {
+		s.Bytes[0] -= n - g.Written // the FIN
+	}
+	l.update(&s, g.At, true)
 }
 
 // finish ends a life; it waits for what other layers say of it.

@@ -3,6 +3,7 @@ package drivers
 import (
 	"embed"
 	"fmt"
+	"io/fs"
 	"os/exec"
 	"path"
 	"slices"
@@ -45,6 +46,8 @@ type Entry struct {
 	// java/kit/Kit.java. A file keeps its base name in the directory where it is built, except
 	// as "from=to": node/undici.json=package.json.
 	Sources []string
+	// From has the sources; nil: this package. Programs that are not drivers can so be built as drivers are.
+	From fs.FS
 	// Main is what is started: the class for Java, the script for Node.js, Python and Ruby,
 	// the name of the binary for Rust. Go needs none.
 	Main string
@@ -119,13 +122,17 @@ type file struct {
 
 // files reads the sources of the driver.
 func (e Entry) files() ([]file, error) {
+	in := e.From
+	if in == nil {
+		in = sources
+	}
 	files := make([]file, 0, len(e.Sources))
 	for _, s := range e.Sources {
 		from, to, renamed := strings.Cut(s, "=")
 		if !renamed {
 			to = path.Base(from)
 		}
-		data, err := sources.ReadFile(from)
+		data, err := fs.ReadFile(in, from)
 		if err != nil {
 			return nil, fmt.Errorf("driver %s: source %s: %w", e.Name, from, err)
 		}
