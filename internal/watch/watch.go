@@ -211,6 +211,7 @@ func (w *Watch) Gone(g *Gone) {
 	if l == nil {
 		if n, ok := w.at[g.Flow]; ok && w.ended[n] != nil && w.ended[n].gone == nil && (w.ended[n].cookie == 0 || w.ended[n].cookie == g.Cookie) {
 			w.ended[n].lastWord(g)
+			w.again(w.ended[n])
 			return
 		}
 		accepted, ok := w.belongs(g.Flow)
@@ -223,6 +224,18 @@ func (w *Watch) Gone(g *Gone) {
 	}
 	l.cookie, l.state = g.Cookie, ""
 	l.lastWord(g)
+}
+
+// again judges the end of a life again, after its last word: a look had noticed it first.
+func (w *Watch) again(l *life) {
+	switch {
+	case l.end.slack == 0:
+	case l.end.basis == evidence.Inferred:
+		l.end = w.vanished(l, 0)
+	case l.end.by == ours && l.end.how == evidence.FIN && l.gone.At < l.end.at:
+		l.end.at, l.end.slack = l.gone.At, 0
+	}
+	l.over = l.gone.At
 }
 
 // lastWord takes what the kernel says of the socket as it frees it.
