@@ -67,6 +67,9 @@ func (w *Watch) server(l *life) {
 	}
 }
 
+// Server reports whether the service is connected to a server at this address, or is one.
+func (w *Watch) Server(a netip.AddrPort) bool { return w.servers[a] }
+
 // belongs says whether a flow that no look has shown is the service's, and whether the
 // service accepted it.
 func (w *Watch) belongs(f Flow) (accepted, ok bool) {
