@@ -145,6 +145,7 @@ var rooms = map[string]room{
 	"internal/watch/kernel":        {[]string{"internal/host", "internal/watch"}, "it passes on what the kernel does to sockets; who closed first, and what that means, follows from it elsewhere"},
 	"internal/watch/closes":        {[]string{"internal/evidence", "internal/watch"}, "it judges the order of events, whoever reported them, so that it can be tested with any order"},
 	"internal/watch/services":      {[]string{"dialers/external/drivers"}, "it has services for tests of what watches services; who watches them, and how, it need not know"},
+	"internal/watch/sockets":       {[]string{"internal/host", "internal/watch"}, "it looks at sockets; what that says of a service is for others"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 

@@ -249,10 +249,10 @@ func TestParseDump(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			sockets := 0
-			done, err := parseDump(tc.in, 7, func(state State, local, remote netip.AddrPort) {
+			done, err := parseDump(tc.in, 7, func(s *DiagSocket) {
 				sockets++
-				if state != TimeWait || local != a || remote != b {
-					t.Errorf("%v %v %v, want %v %v %v", state, local, remote, TimeWait, a, b)
+				if s.State != TimeWait || s.Local != a || s.Remote != b {
+					t.Errorf("%+v, want %v %v %v", s, TimeWait, a, b)
 				}
 			})
 			if done != tc.done || sockets != tc.sockets || (err != nil) != tc.fails || tc.is != nil && !errors.Is(err, tc.is) {
@@ -273,7 +273,7 @@ func FuzzParseDump(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s.reset()
-		_, _ = parseDump(b, 7, s.add) // must not panic
+		_, _ = parseDump(b, 7, func(d *DiagSocket) { s.add(d.State, d.Local, d.Remote) }) // must not panic
 	})
 }
 

@@ -29,11 +29,25 @@ type Socket struct {
 type Look struct {
 	At       time.Duration
 	Sockets  []Socket
-	TimeWait [2]int // sockets in TIME_WAIT of connections that the service opened, and that it accepted
-	Ports    int    // local ports in use by connections to the watched targets
-	Range    int    // local ports that the kernel may choose from; 0: not known
-	Took     time.Duration
+	TimeWait [2]int        // sockets in TIME_WAIT of connections that the service opened, and that it accepted
+	Ports    int           // local ports in use towards the target that has most
+	Range    int           // local ports that the kernel may choose from; 0: not known
+	Toward   []PortUse     // by local address and target, those with most ports first
+	Took     time.Duration // processor time of the look
 }
+
+// PortUse says how many local ports of an address lead to one remote address. Each such pair has
+// the whole range of ports for itself, and all processes of the network namespace share it.
+type PortUse struct {
+	Local  netip.Addr
+	Remote netip.AddrPort
+	Ports  int              // in use, those that only wait to be freed included
+	Freed  [TimeWaitFor]int // of them, those that the kernel frees in the first, second, ... second from now
+	Reuse  bool             // the kernel gives ports that wait to new connections: net.ipv4.tcp_tw_reuse
+}
+
+// TimeWaitFor is how many seconds a socket stays in TIME_WAIT: TCP_TIMEWAIT_LEN of linux/net/tcp.h.
+const TimeWaitFor = 60
 
 // EventKind is what happened to a socket.
 type EventKind uint8
