@@ -43,6 +43,19 @@ func Judge(l Live) *Verdict {
 	return v
 }
 
+// Gathered is what was seen of one server, of at most so many connections as a Gatherer
+// keeps.
+func (l *Live) Gathered(server string) (g Gathered) {
+	for i := range l.Connections {
+		c := &l.Connections[i]
+		if c.Server.String() == server && (len(g.Connections) < maxKept || len(c.Unanswered) > 0) {
+			g.add(c)
+		}
+	}
+	g.sort()
+	return g
+}
+
 // slowly counts a response that took long.
 func (c *collector) slowly(s *Slow, e evidence.Exchange, nth int) {
 	if e.Sent == evidence.NotSeen || e.First-e.Sent < slowFrom {

@@ -80,26 +80,53 @@ func (w *Watch) Now() Point { return w.point() }
 // Series is the state over the time of the watch.
 func (w *Watch) Series() *Series { return &w.series }
 
-// PortsSay says how many local ports are left, and when they will be gone; "": their
-// number is not known.
+// maxSamples is how many seconds of the use of ports a forecast follows from.
+const maxSamples = 60
+
+// ports notes the use of ports towards the target that has most, once a second.
+func (w *Watch) usePorts(look *Look) {
+	if len(look.Toward) == 0 {
+		return
+	}
+	now := PortSample{look.At, look.Toward[0]}
+	n := len(w.ports)
+	if n > 0 && (w.ports[n-1].Use.Local != now.Use.Local || w.ports[n-1].Use.Remote != now.Use.Remote) {
+		w.ports, n = nil, 0
+	}
+	if n > 0 && now.At-w.ports[n-1].At < time.Second {
+		return
+	}
+	if n == maxSamples {
+		w.ports = append(w.ports[:0], w.ports[1:]...)
+	}
+	w.ports = append(w.ports, now)
+}
+
+// PortsSay says how many local ports are left towards the target that takes most, and when
+// they will be gone; "": their number is not known.
 func (w *Watch) PortsSay() string {
-	p := w.series.Points
-	if len(p) == 0 || p[len(p)-1].Range == 0 {
+	if len(w.ports) == 0 || w.last == nil || w.last.Range == 0 {
 		return ""
 	}
-	last := p[len(p)-1]
-	text := fmt.Sprintf("%d of %d local ports are in use towards the target", last.Ports, last.Range)
-	from := 0
-	for i := range p {
-		if p[i].At < last.At-60 {
-			from = i
+	use := w.ports[len(w.ports)-1].Use
+	text := fmt.Sprintf("%d of %d local ports are in use towards %v", use.Ports, w.last.Range, use.Remote)
+	waiting, until := 0, 0
+	for second, n := range use.Freed {
+		if waiting += n; n > 0 {
+			until = second + 1
 		}
 	}
-	if span := last.At - p[from].At; span >= 5 {
-		grow := float64(last.Ports-p[from].Ports) / span
-		if left := float64(last.Range - last.Ports); grow*60 >= 0.01*float64(last.Range) {
-			text += fmt.Sprintf("; they grow by %.1f/s, so the last one is taken in %v", grow, time.Duration(left/grow*float64(time.Second)).Round(time.Second))
-		}
+	if waiting > 0 {
+		text += fmt.Sprintf("; %d of them wait in TIME_WAIT, the last one for %d s", waiting, until)
+	}
+	f, ok := ForecastPorts(w.ports, w.last.Range)
+	whole := func(d time.Duration) time.Duration { return d.Round(time.Second) }
+	switch {
+	case !ok || f.Gone < 0:
+	case f.Latest < 0:
+		text += fmt.Sprintf("; at this rate the last one is taken in %v, in %v at the soonest", whole(f.Gone), whole(f.Soonest))
+	default:
+		text += fmt.Sprintf("; at this rate the last one is taken in %v (%v to %v)", whole(f.Gone), whole(f.Soonest), whole(f.Latest))
 	}
 	return text
 }

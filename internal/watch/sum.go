@@ -1,6 +1,9 @@
 package watch
 
 import (
+	"encoding/json"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/kabench/kabench/internal/evidence"
@@ -76,11 +79,20 @@ func IdleBefore(c *evidence.Connection) (idle time.Duration, ok bool) {
 // Spans counts times in buckets, each a quarter wider than the one before, from a
 // millisecond on.
 type Spans struct {
-	Count   int            `json:"count"`
-	Min     float64        `json:"min"` // seconds
-	Max     float64        `json:"max"`
-	Buckets map[string]int `json:"buckets"` // by the upper end, in seconds
-	counts  [spanBuckets]int
+	Count    int
+	Min, Max float64 // seconds
+	counts   [spanBuckets]int
+}
+
+// MarshalJSON writes the buckets that are not empty, by their upper end in seconds.
+func (s Spans) MarshalJSON() ([]byte, error) {
+	buckets := map[string]int{}
+	for i, n := range s.counts {
+		if n > 0 {
+			buckets[strconv.FormatFloat(upper(i), 'g', 3, 64)] = n
+		}
+	}
+	return json.Marshal(map[string]any{"count": s.Count, "min": s.Min, "median": s.Median().Seconds(), "max": s.Max, "buckets": buckets})
 }
 
 const spanBuckets = 80 // up to 14 hours
@@ -118,4 +130,33 @@ func (s *Spans) Median() time.Duration {
 		}
 	}
 	return 0
+}
+
+// Idle is how long connections had carried no data when one side closed them, in seconds.
+type Idle struct {
+	Count  int       `json:"count"`
+	Min    float64   `json:"min"`
+	Median float64   `json:"median"`
+	Max    float64   `json:"max"`
+	Times  []float64 `json:"-"` // in order
+}
+
+// IdleTimes are the idle times before the closes of connections, by the side that closed
+// first.
+func IdleTimes(list []evidence.Connection) map[string]Idle {
+	of := map[string]Idle{}
+	for i := range list {
+		if idle, ok := IdleBefore(&list[i]); ok {
+			side := list[i].Close.By.String()
+			one := of[side]
+			one.Times = append(one.Times, idle.Seconds())
+			of[side] = one
+		}
+	}
+	for side, one := range of {
+		slices.Sort(one.Times)
+		n := len(one.Times)
+		of[side] = Idle{n, one.Times[0], one.Times[n/2], one.Times[n-1], one.Times}
+	}
+	return of
 }

@@ -23,7 +23,7 @@ type Watch struct {
 	Sum Sum
 
 	done    func(*evidence.Connection)
-	mine    func(Flow) bool
+	mine    func(Flow) (accepted, ok bool)
 	open    map[Flow]*life
 	ended   []*life
 	at      map[Flow]int           // in ended, of the newest
@@ -39,12 +39,13 @@ type Watch struct {
 	servers map[netip.AddrPort]bool // that the service is connected to, or is
 	pools   pools
 	series  Series
+	ports   []PortSample // towards the target that takes most, a second apart
 }
 
 // New returns a Watch that calls done with each connection that has ended. mine, if not
-// nil, says whether a connection that no look has shown is the service's; otherwise it is
-// if it goes to a server that the service uses, or comes to one of its ports.
-func New(done func(*evidence.Connection), mine func(Flow) bool) *Watch {
+// nil, says whether a connection that no look has shown is the service's, and whether the
+// service accepted it; otherwise it is if it goes to a server that the service uses, or comes to one of its ports.
+func New(done func(*evidence.Connection), mine func(Flow) (accepted, ok bool)) *Watch {
 	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]int{}, told: map[Flow]time.Duration{}, servers: map[netip.AddrPort]bool{}}
 	w.Sum.begin()
 	w.lives = segments.NewLives(func(*evidence.Connection) {}, nil)
@@ -73,10 +74,10 @@ func (w *Watch) Server(a netip.AddrPort) bool { return w.servers[a] }
 // belongs says whether a flow that no look has shown is the service's, and whether the
 // service accepted it.
 func (w *Watch) belongs(f Flow) (accepted, ok bool) {
-	accepted = w.servers[f.Local] && !w.servers[f.Remote]
 	if w.mine != nil {
-		return accepted, w.mine(f)
+		return w.mine(f)
 	}
+	accepted = w.servers[f.Local] && !w.servers[f.Remote]
 	return accepted, accepted || w.servers[f.Remote]
 }
 
@@ -120,6 +121,7 @@ func (w *Watch) Look(look *Look) {
 	w.looks++
 	w.before, w.last = look.At, look
 	w.pools.look(w, look)
+	w.usePorts(look)
 	w.series.add(w.point())
 	w.expire()
 }

@@ -393,9 +393,9 @@ func contains(list []string, name string) bool {
 func TestPortsThatGrow(t *testing.T) {
 	k := newWorld(t)
 	for s := range 30 {
-		k.w.Look(&Look{At: time.Duration(s) * time.Second, Range: 1000, Ports: 100 + 20*s})
+		k.w.Look(&Look{At: time.Duration(s) * time.Second, Range: 1000, Ports: 100 + 20*s, Toward: []PortUse{{Remote: server, Ports: 100 + 20*s}}})
 	}
-	if got, want := k.w.PortsSay(), "680 of 1000 local ports are in use towards the target; they grow by 20.0/s, so the last one is taken in 16s"; got != want {
+	if got, want := k.w.PortsSay(), "680 of 1000 local ports are in use towards 10.0.0.2:8080; at this rate the last one is taken in 16s (16s to 16s)"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/internal/watch"
@@ -16,7 +17,8 @@ import (
 type condition struct {
 	path, text string
 	expect.Condition
-	from float64 // of a count, when it held before
+	from  float64       // of a count, when it held before
+	pause time.Duration // it is not asked before
 }
 
 // headPaths are the first words of the paths.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,7 +40,9 @@ type session struct {
 	held     int // how often the condition has held
 	found    int // requests that met the end of their connection
 	notes    []string
-	failed   error // of a file
+	failed   error  // of a file
+	drawn    []byte // the newest page
+	drawnAt  time.Time
 	old      []string
 }
 
@@ -49,7 +53,7 @@ func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
 	}
 	d := &session{s: s, o: o, at: at, began: time.Now(), ring: &watch.Ring{}, headers: &headers{}, progress: cli.NewProgress(s)}
 	d.cpu, _ = host.CPUTime()
-	d.w = watch.New(d.over, nil)
+	d.w = watch.New(d.over, o.mine())
 	if len(o.conditions) > 0 {
 		d.ring.Last, d.headers.last = o.ring, o.ring
 	}
@@ -59,7 +63,7 @@ func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
 	if err := d.claim(); err != nil {
 		return errors.Join(err, d.closeLayers())
 	}
-	if d.page, err = o.serve(s, d.title()); err != nil {
+	if d.page, err = o.serve(s); err != nil {
 		return errors.Join(err, d.closeLayers())
 	}
 	d.begin()
@@ -80,10 +84,30 @@ func (d *session) over(c *evidence.Connection) { d.ring.Add(c) }
 
 // segment takes the headers of a packet.
 func (d *session) segment(s *segments.Segment) {
-	if d.w.Server(s.Src) || d.w.Server(s.Dst) {
+	if d.o.watches(s.Src) || d.o.watches(s.Dst) || d.w.Server(s.Src) || d.w.Server(s.Dst) {
 		d.headers.add(s)
 		d.w.Segment(s)
 	}
+}
+
+// mine says which connections that no look has shown are the service's: those to the
+// targets and at the ports that are watched. Without any, those to the servers that the
+// service uses.
+func (o *options) mine() func(watch.Flow) (accepted, ok bool) {
+	if len(o.to) == 0 && len(o.ports) == 0 {
+		return nil
+	}
+	return func(f watch.Flow) (accepted, ok bool) {
+		if slices.Contains(o.ports, f.Local.Port()) {
+			return true, true
+		}
+		return false, slices.Contains(o.to, f.Remote)
+	}
+}
+
+// watches reports whether an address is one of the targets or ports.
+func (o *options) watches(a netip.AddrPort) bool {
+	return slices.Contains(o.to, a) || slices.Contains(o.ports, a.Port())
 }
 
 // now is the time since the beginning.
@@ -190,11 +214,6 @@ const pauseFor = 10 * time.Second
 
 // end judges what was seen, prints it and keeps it.
 func (d *session) end(ctx context.Context, why ending) error {
-	if why == timeOver || why == stopped || why == heldOften {
-		if d.at.process() {
-			d.notes = append(d.notes, d.at.says...)
-		}
-	}
 	sees, err := d.layers.end(d.w, d.now, d.segment)
 	d.failed = errors.Join(d.failed, err)
 	d.sees = sees
@@ -204,7 +223,7 @@ func (d *session) end(ctx context.Context, why ending) error {
 		return err
 	}
 	doc.Interrupted = why == stopped && d.o.length > 0
-	d.page.final(d.pageOf(doc))
+	d.page.final(func() []byte { return d.drawPage(doc, false) })
 	if err := d.print(doc); err != nil {
 		return err
 	}
