@@ -183,6 +183,7 @@ type Connection struct {
 	BothWait    bool   // both ends do, because their FINs crossed
 	Missing     int    // bytes that were sent and not observed
 	Other       bool   // it carries another protocol than HTTP/1 and TLS; its exchanges are changes of direction
+	Bare        bool   // only headers were seen: its exchanges are changes of direction, a TLS handshake among them
 	Guessed     bool   // which end is the client is a guess
 	Unasked     int    // the status of a response that no request had asked for, such as 408; 0: none
 }

@@ -252,7 +252,7 @@ func (w *Witness) busy(c *conn) bool {
 
 // offsets returns a function that turns times of packets into offsets from epoch.
 func (w *Witness) offsets(epoch time.Time) func(time.Duration) time.Duration {
-	began := w.clock.base.Sub(epoch)
+	began := w.clock.Base.Sub(epoch)
 	return func(at time.Duration) time.Duration {
 		if at == evidence.NotSeen {
 			return evidence.NotSeen // results.Never is the same number

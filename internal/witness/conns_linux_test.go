@@ -22,6 +22,7 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/packetring"
 	"github.com/kabench/kabench/internal/sandbox"
 	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
@@ -268,7 +269,7 @@ func TestLost(t *testing.T) {
 		t.Fatalf("%+v", a)
 	}
 	w.mu.Lock() // nobody takes what comes
-	for seq := range uint64(ringSize / frameSize) {
+	for seq := range uint64(packetring.Whole.Frames()) {
 		ask(2 + seq)
 	}
 	w.mu.Unlock()
@@ -276,7 +277,7 @@ func TestLost(t *testing.T) {
 	if w.Lost() == 0 {
 		t.Fatal("nothing was lost")
 	}
-	if s := w.Saw(ringSize/frameSize, time.Now()); s.Seen {
+	if s := w.Saw(uint64(packetring.Whole.Frames()), time.Now()); s.Seen {
 		t.Errorf("one that was lost: %+v", s)
 	}
 	ask(1_000_000) // what is missing before it may still come, so it is not read yet

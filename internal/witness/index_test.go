@@ -8,6 +8,7 @@ import (
 
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
+	"github.com/kabench/kabench/internal/packetring"
 	"github.com/kabench/kabench/results"
 )
 
@@ -40,7 +41,7 @@ func (p *wire) send(fromClient bool, flags segments.Flags, payload string) {
 	if flags&(segments.FlagSYN|segments.FlagFIN) != 0 {
 		*seq++
 	}
-	p.w.take(packet, len(packet), p.w.clock.base.UnixNano()+int64(p.w.packets)*1000)
+	p.w.take(packet, len(packet), p.w.clock.Base.UnixNano()+int64(p.w.packets)*1000)
 }
 
 func (p *wire) open() {
@@ -59,7 +60,7 @@ func (p *wire) answer() {
 
 // What is remembered is bounded, and what is forgotten is not called unseen.
 func TestIndexIsBounded(t *testing.T) {
-	w := newWitness([]netip.AddrPort{serverEnd}, newClock(time.Now))
+	w := newWitness([]netip.AddrPort{serverEnd}, packetring.NewClock(time.Now))
 	p := &wire{w: w, port: 40000}
 	p.open()
 	const most, more = keptPackets / 2, 10 // maxAsked would take long with the race detector
@@ -68,7 +69,7 @@ func TestIndexIsBounded(t *testing.T) {
 		p.ask(seq)
 		p.answer()
 	}
-	epoch := w.clock.base
+	epoch := w.clock.Base
 	if s := w.Saw(more-1, epoch); s.Seen {
 		t.Errorf("one that is forgotten: %+v", s)
 	}
@@ -85,27 +86,27 @@ func TestIndexIsBounded(t *testing.T) {
 
 // A connection that the witness did not see the beginning of is not its client's.
 func TestLeavesOutEarlierConnections(t *testing.T) {
-	w := newWitness([]netip.AddrPort{serverEnd}, newClock(time.Now))
+	w := newWitness([]netip.AddrPort{serverEnd}, packetring.NewClock(time.Now))
 	p := &wire{w: w, port: 40000, seq: 1, ack: 1}
 	p.ask(1)
 	p.send(false, segments.FlagRST, "")
-	if s := w.Saw(1, w.clock.base); !s.Seen || s.Attempts != nil {
+	if s := w.Saw(1, w.clock.Base); !s.Seen || s.Attempts != nil {
 		t.Errorf("%+v", s)
 	}
-	if s := w.Stats(); s.Opened != 0 || len(w.Conns(w.clock.base)) != 0 {
+	if s := w.Stats(); s.Opened != 0 || len(w.Conns(w.clock.Base)) != 0 {
 		t.Errorf("%d opened", s.Opened)
 	}
 	p = &wire{w: w, port: 40000, seq: 1000, ack: 2000} // the same ports
 	p.open()
 	p.ask(1)
-	s := w.Saw(1, w.clock.base)
+	s := w.Saw(1, w.clock.Base)
 	if len(s.Attempts) != 1 || s.Attempts[0].Conn != 1 || s.Attempts[0].Phase != results.PhaseBeforeResponse || s.Attempts[0].Cause != results.CauseNone {
 		t.Errorf("%+v", s)
 	}
 }
 
 func BenchmarkPacket(b *testing.B) {
-	w := newWitness([]netip.AddrPort{serverEnd}, newClock(time.Now))
+	w := newWitness([]netip.AddrPort{serverEnd}, packetring.NewClock(time.Now))
 	var conns []*wire
 	for i := range 100 {
 		conns = append(conns, &wire{w: w, port: uint16(40000 + i)})

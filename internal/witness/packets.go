@@ -160,7 +160,7 @@ func (w *Witness) WritePcapng(out io.Writer) error {
 	}
 	for i := range packets {
 		header, size := packets[i].header()
-		info := gopacket.CaptureInfo{Timestamp: w.clock.base.Add(packets[i].at), CaptureLength: len(header), Length: size}
+		info := gopacket.CaptureInfo{Timestamp: w.clock.Base.Add(packets[i].at), CaptureLength: len(header), Length: size}
 		if err := ng.WritePacket(info, header); err != nil {
 			return err
 		}
@@ -201,6 +201,8 @@ func (s *slot) header() (b []byte, size int) {
 	b = append(ipHeader(one.Src.Addr(), one.Dst.Addr(), one.TTL, len(tcp)+one.Len), tcp...)
 	return b, len(b) + one.Len
 }
+
+const protocolTCP = 6
 
 func ipHeader(src, dst netip.Addr, ttl uint8, length int) []byte {
 	if src.Is4() {

@@ -87,7 +87,7 @@ type window struct{ from, to time.Duration }
 // window turns offsets from epoch into a window.
 func (w *Witness) window(epoch time.Time, from, to time.Duration) window {
 	const room = 10 * time.Microsecond // the two clocks are set beside each other only so well
-	shift := epoch.Sub(w.clock.base)
+	shift := epoch.Sub(w.clock.Base)
 	win := window{from: -1 << 62, to: 1 << 62}
 	if from != results.Never {
 		win.from = from + shift - room

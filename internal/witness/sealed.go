@@ -43,13 +43,13 @@ func (w *Witness) sealed(seq uint64, id string, epoch time.Time, win window) (al
 }
 
 // onWire is the time of an offset on the clock of packets.
-func (c *clock) onWire(epoch time.Time, at time.Duration) time.Duration {
-	return at + epoch.Sub(c.base)
+func (w *Witness) onWire(epoch time.Time, at time.Duration) time.Duration {
+	return at + epoch.Sub(w.clock.Base)
 }
 
 // told joins a story with the packets of its connection.
 func (w *Witness) told(f story.Found, seq uint64, epoch time.Time) external.Attempt {
-	read := f.Read.Sub(w.clock.base)
+	read := f.Read.Sub(w.clock.Base)
 	a := w.sealedAttempt(f, read)
 	if a == nil {
 		return storyAlone(f, epoch)
@@ -173,7 +173,7 @@ func (w *Witness) eliminated(seq uint64, epoch time.Time, win window) []external
 			one := candidate{a: a, seen: w.attempt(a, epoch)}
 			if one.seen.Cause == results.CauseNone {
 				open = append(open, one)
-			} else if end := max(w.clock.onWire(epoch, one.seen.Done), a.Begun); one.seen.Done == results.Never || win.holds(end) {
+			} else if end := max(w.onWire(epoch, one.seen.Done), a.Begun); one.seen.Done == results.Never || win.holds(end) {
 				one.far = win.far(a.Begun, end)
 				ended = append(ended, one)
 			}

@@ -1,7 +1,6 @@
 package witness
 
 import (
-	"errors"
 	"net/netip"
 	"sync"
 	"time"
@@ -9,11 +8,11 @@ import (
 	"github.com/kabench/kabench/internal/capture"
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
+	"github.com/kabench/kabench/internal/packetring"
 )
 
-// ErrNotAllowed is the error of Listen where this process may not open a packet socket:
-// it needs CAP_NET_RAW in its network namespace, and Linux.
-var ErrNotAllowed = errors.New("packets cannot be watched: that needs Linux and CAP_NET_RAW in the network namespace")
+// ErrNotAllowed is the error of Listen where this process may not open a packet socket.
+var ErrNotAllowed = packetring.ErrNotAllowed
 
 // every is how often the packets are taken while nobody asks. The ring holds what comes
 // in many times as long.
@@ -21,12 +20,12 @@ const every = 20 * time.Millisecond
 
 // Witness follows the connections to some servers. Its methods may be called concurrently.
 type Witness struct {
-	clock *clock
+	clock *packetring.Clock
 	stop  chan struct{}
 	ended sync.WaitGroup
 
-	mu      sync.Mutex // guards all below
-	ring    *ring      // nil once closed
+	mu      sync.Mutex       // guards all below
+	ring    *packetring.Ring // nil once closed
 	servers map[netip.AddrPort]bool
 	lives   *segments.Lives
 	packets uint64
@@ -44,16 +43,16 @@ type Witness struct {
 // A server with an unspecified address is its port on every address. The error is
 // ErrNotAllowed if this process may not.
 func Listen(servers []netip.AddrPort) (*Witness, error) {
-	w := newWitness(servers, newClock(time.Now))
+	w := newWitness(servers, packetring.NewClock(time.Now))
 	var err error
-	if w.ring, err = openRing(servers); err != nil {
+	if w.ring, err = packetring.Open(servers, packetring.Whole); err != nil {
 		return nil, err
 	}
 	w.ended.Go(w.watch)
 	return w, nil
 }
 
-func newWitness(servers []netip.AddrPort, c *clock) *Witness {
+func newWitness(servers []netip.AddrPort, c *packetring.Clock) *Witness {
 	w := &Witness{clock: c, stop: make(chan struct{}), servers: map[netip.AddrPort]bool{}, lostAt: evidence.NotSeen}
 	w.lives = segments.NewLives(func(*evidence.Connection) {}, nil)
 	w.lives.Begun, w.lives.Watch, w.lives.Ended = w.begun, w.request, w.over
@@ -92,8 +91,8 @@ func (w *Witness) Close() error {
 		return nil
 	}
 	w.drain()
-	w.count(w.ring.count())
-	w.ring.close()
+	w.count(w.ring.Lost())
+	w.ring.Close()
 	w.ring = nil
 	close(w.stop)
 	w.mu.Unlock()
@@ -106,14 +105,14 @@ func (w *Witness) drain() {
 	if w.ring == nil {
 		return
 	}
-	w.clock.read()
-	w.ring.drain(w.take)
-	w.count(w.ring.lost)
+	w.clock.Read()
+	w.ring.Drain(w.take)
+	w.count(w.ring.Noticed())
 }
 
 func (w *Witness) count(lost uint64) {
 	if lost > w.lost {
-		w.lost, w.lostAt = lost, w.clock.to
+		w.lost, w.lostAt = lost, w.clock.Now()
 	}
 }
 
@@ -124,7 +123,7 @@ func (w *Witness) take(data []byte, size int, wall int64) {
 		return
 	}
 	w.packets++
-	s.At, s.Number = w.clock.since(wall), int64(w.packets)
+	s.At, s.Number = w.clock.Since(wall), int64(w.packets)
 	s.Src, s.Dst = unmapped(s.Src), unmapped(s.Dst)
 	w.lives.Add(s)
 	w.keep(s)
@@ -137,7 +136,7 @@ func (w *Witness) Lost() uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.ring != nil {
-		w.count(w.ring.count())
+		w.count(w.ring.Lost())
 	}
 	return w.lost
 }

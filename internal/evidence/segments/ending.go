@@ -13,6 +13,7 @@ func (l *life) finish(until time.Duration) evidence.Connection {
 		l.settle(true)
 	}
 	t, c := &l.talk, &l.c
+	l.farewell()
 	if t.responds && l.responseOver() {
 		t.answered(t.current.Done)
 	}

@@ -44,6 +44,10 @@ type Lives struct {
 	Watch func(c *evidence.Connection, r Request)
 	Ended func(*Sight)
 
+	// Bare says that the segments have no payload: only headers were seen. Set it before
+	// the first Add.
+	Bare bool
+
 	now     time.Duration
 	known   map[netip.AddrPort]bool // servers
 	shared  map[netip.AddrPort]int  // how many connections without a SYN have this end
@@ -147,7 +151,7 @@ func (v *Lives) begin(key pair, s *Segment, syn bool) *life {
 	}
 	from, to, guessed := v.ends(s, syn)
 	l := newLife(from, to, s.At)
-	l.c.Guessed = guessed
+	l.c.Guessed, l.c.Bare, l.talk.bare = guessed, v.Bare, v.Bare
 	if v.each != nil {
 		l.talk.each = func(e evidence.Exchange, nth int) { v.each(&l.c, e, nth) }
 	}
@@ -267,6 +271,9 @@ func (v *Lives) finish(key pair, l *life, until time.Duration) {
 // was idle when the observation began, and whose close was seen. The last ACK of an
 // earlier connection does not.
 func (l *life) tells() bool {
+	if l.talk.bare {
+		return l.closedBoth() || l.flows[client].fin.seen || l.flows[server].fin.seen // one that was idle all the time
+	}
 	return l.flows[client].fin.seen && l.flows[server].fin.seen
 }
 

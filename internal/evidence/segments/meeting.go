@@ -23,6 +23,9 @@ func (l *life) unanswered() {
 		if l.c.Close.How == evidence.Open && l.at < l.c.Until && i > 0 {
 			break // the others wait for the first one
 		}
+		if !t.carries(&q) {
+			continue
+		}
 		u := evidence.Unanswered{
 			Line: q.line, Number: q.number, Nth: t.count + i + 1, Begun: q.begun, Sent: q.sent,
 			Whole: q.whole, First: evidence.NotSeen, Idle: evidence.NotSeen, Reused: t.count > 0, Retries: l.flows[client].tries, Origin: q.origin,
@@ -34,6 +37,7 @@ func (l *life) unanswered() {
 			}
 		}
 		l.meet(&u, &q)
+		t.guessed(&u, &q)
 		c.Unanswered = append(c.Unanswered, u)
 	}
 	if len(t.pending) == 0 && t.missed && l.flows[client].missing > 0 && c.Close.By == evidence.ByServer {

@@ -72,6 +72,10 @@ type talk struct {
 	named     func(line string, begun time.Duration)
 	watch     func(Request) // called with each request as it begins, has its head and is answered; or nil
 	bad       bool          // bytes of current are no HTTP/1
+
+	bare  bool // only headers were seen
+	tail  tail
+	least uint32 // bytes of the shortest request that was answered, if only headers were seen; 0: none
 }
 
 func (t *talk) begin() {
@@ -101,6 +105,8 @@ func (t *talk) take(side int, p piece) {
 		t.ack = p.ack
 	}
 	switch {
+	case t.bare:
+		t.takeBare(side, p)
 	case t.protocol == overTLS:
 		t.takeRecords(side, p)
 		return
@@ -290,6 +296,7 @@ func (t *talk) answered(at time.Duration) {
 		if q := t.pending[0]; q.id == t.requests.id && t.requests.inBody() {
 			t.early = &q
 		}
+		t.noteSize(&t.pending[0])
 		t.pending = append(t.pending[:0], t.pending[1:]...)
 	}
 	t.missed = false

@@ -1,5 +1,5 @@
-// Package closes says who closed a connection first, how and why, from the order of what the
-// kernel reported of its socket. It is pure.
+// Package closes says who closed a connection first, how and why, from the order of the
+// kernel's events about its socket. It is pure.
 //
 // A socket that leaves ESTABLISHED for FIN_WAIT1 belongs to the end that sent the first FIN;
 // one that goes into CLOSE_WAIT has taken the other end's. A RST shows itself by an event of

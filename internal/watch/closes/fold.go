@@ -186,7 +186,7 @@ func (f *Fold) begin(e *watch.Event) *Life {
 	return l
 }
 
-// identify takes what the event says of the socket's ends. A socket that is being opened has
+// identify takes the ends from the event. A socket that is being opened has
 // no local port yet.
 func (l *Life) identify(e *watch.Event) {
 	if e.Cookie != 0 {

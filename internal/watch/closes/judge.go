@@ -58,7 +58,7 @@ func (l *Life) first(e *watch.Event, by evidence.Side, why string) {
 	l.Close = evidence.Close{Basis: evidence.Seen, By: by, How: evidence.FIN, At: e.At, FIN: evidence.NotSeen, Why: why}
 }
 
-// before says who closed a connection of which nothing was seen before it left this state.
+// before says who closed a connection that was seen first when it left this state.
 func (l *Life) before(state string) {
 	if l.known() {
 		return

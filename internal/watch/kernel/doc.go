@@ -25,9 +25,9 @@
 // A tracepoint runs on whatever thread the processor was busy with, so an event does not say
 // which process it belongs to. It is known by its socket.
 //
-// The kernel says why it sent a RST from Linux 6.10 on. Before, it also says nothing of the
-// RSTs that answer a segment for which there is no socket, or one in TIME_WAIT; a layer that
-// sees packets does.
+// The kernel says why it sent a RST from Linux 6.10 on. Older ones do not report the RSTs that
+// answer a segment for which there is no socket, or one in TIME_WAIT; a layer that sees packets
+// does.
 //
 // What comes after a socket has gone into TIME_WAIT changes no state, and is not seen: neither
 // the peer's FIN, if the service had closed the file before, nor its RST.

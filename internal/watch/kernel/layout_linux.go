@@ -163,11 +163,11 @@ func readTracepoint(spec *btf.Spec, name string) (tracepoint, error) {
 	}
 	pointer, _ := t.Type.(*btf.Pointer)
 	if pointer == nil {
-		return tp, fmt.Errorf("the kernel's types say nothing of the arguments of the tracepoint %s", name)
+		return tp, fmt.Errorf("the kernel's types do not describe the arguments of the tracepoint %s", name)
 	}
 	proto, _ := pointer.Target.(*btf.FuncProto)
 	if proto == nil || len(proto.Params) == 0 {
-		return tp, fmt.Errorf("the kernel's types say nothing of the arguments of the tracepoint %s", name)
+		return tp, fmt.Errorf("the kernel's types do not describe the arguments of the tracepoint %s", name)
 	}
 	for i, p := range proto.Params[1:] { // the first one is the tracepoint's own
 		switch kind := btf.UnderlyingType(p.Type).(type) {

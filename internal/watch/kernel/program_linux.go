@@ -24,7 +24,7 @@ const (
 	newSynRecv      = 12 // a request for a connection, which is no whole socket
 )
 
-// What the filter says of an end.
+// The values of the filter.
 const (
 	passes    = 1 // it is watched
 	byAddress = 2 // some addresses with this port are watched
@@ -41,7 +41,7 @@ type program struct {
 	all  bool   // every end is watched
 }
 
-// maps are the descriptors of what a program shares with this process.
+// maps are the descriptors of the maps, which a program shares with this process.
 type maps struct{ ends, events, lost int }
 
 func (p *program) add(all ...asm.Instruction) {

@@ -1,4 +1,4 @@
-package witness
+package packetring
 
 import (
 	"errors"
@@ -13,25 +13,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	frameSize = 2 << 10
-	blockSize = 64 << 10
-	ringSize  = 32 << 20 // 16,384 frames: 0.8 s at 20,000 packets/s
-)
+const blockSize = 64 << 10
 
-// ring is a packet socket and the memory in which the kernel puts what it takes.
-type ring struct {
-	fd   int
-	mem  []byte
-	at   int    // the next frame, in bytes
-	room []byte // for a packet that is longer than a frame
-	lost uint64
+// Ring is a packet socket and the memory in which the kernel puts what it takes. Its methods
+// may not be called concurrently.
+type Ring struct {
+	fd    int
+	mem   []byte
+	frame int    // the size of one, in bytes
+	at    int    // the next frame, in bytes
+	room  []byte // for a packet that is longer than a frame
+	lost  uint64
 }
 
-func openRing(servers []netip.AddrPort) (*ring, error) {
-	program, err := filter(servers)
+// Open begins to take the packets to and from ends, in the network namespace of the calling
+// thread. Without ends, it takes all of TCP. The error is ErrNotAllowed if this process may
+// not.
+func Open(ends []netip.AddrPort, what What) (*Ring, error) {
+	program, err := filter(ends, what)
 	if err != nil {
-		return nil, fmt.Errorf("the filter of %d servers: %w", len(servers), err)
+		return nil, fmt.Errorf("the filter of %d ends: %w", len(ends), err)
 	}
 	// Without a protocol it takes nothing yet.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
@@ -41,15 +42,18 @@ func openRing(servers []netip.AddrPort) (*ring, error) {
 	case err != nil:
 		return nil, fmt.Errorf("packet socket: %w", err)
 	}
-	r := &ring{fd: fd, room: make([]byte, most)}
-	if err := r.open(program); err != nil {
-		r.close()
+	r := &Ring{fd: fd, frame: what.frame()}
+	if what == Whole {
+		r.room = make([]byte, most)
+	}
+	if err := r.open(program, what.size()); err != nil {
+		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *ring) open(program []bpf.RawInstruction) error {
+func (r *Ring) open(program []bpf.RawInstruction, size int) error {
 	code := make([]unix.SockFilter, len(program))
 	for i, p := range program {
 		code[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
@@ -67,11 +71,11 @@ func (r *ring) open(program []bpf.RawInstruction) error {
 	if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_COPY_THRESH, 1); err != nil {
 		return fmt.Errorf("packet socket: long packets: %w", err)
 	}
-	ask := unix.TpacketReq{Block_size: blockSize, Block_nr: ringSize / blockSize, Frame_size: frameSize, Frame_nr: ringSize / frameSize}
+	ask := unix.TpacketReq{Block_size: blockSize, Block_nr: uint32(size / blockSize), Frame_size: uint32(r.frame), Frame_nr: uint32(size / r.frame)}
 	if err := unix.SetsockoptTpacketReq(r.fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &ask); err != nil {
-		return fmt.Errorf("packet socket: ring of %d MiB: %w", ringSize>>20, err)
+		return fmt.Errorf("packet socket: ring of %d MiB: %w", size>>20, err)
 	}
-	mem, err := unix.Mmap(r.fd, 0, ringSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	mem, err := unix.Mmap(r.fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return fmt.Errorf("packet socket: map of the ring: %w", err)
 	}
@@ -83,12 +87,12 @@ func (r *ring) open(program []bpf.RawInstruction) error {
 	return nil
 }
 
-func (r *ring) status(at int) *uint32 { return (*uint32)(unsafe.Pointer(&r.mem[at%len(r.mem)])) }
+func (r *Ring) status(at int) *uint32 { return (*uint32)(unsafe.Pointer(&r.mem[at%len(r.mem)])) }
 
 // ready reports whether the kernel has filled the next frame. Frames are given away in
 // order and filled by several processors: if a later one is filled, the next one will be
 // within moments.
-func (r *ring) ready() bool {
+func (r *Ring) ready() bool {
 	if atomic.LoadUint32(r.status(r.at))&unix.TP_STATUS_USER != 0 {
 		return true
 	}
@@ -96,7 +100,7 @@ func (r *ring) ready() bool {
 	for {
 		later := false
 		for i := 1; i <= 8 && !later; i++ {
-			later = atomic.LoadUint32(r.status(r.at+i*frameSize))&unix.TP_STATUS_USER != 0
+			later = atomic.LoadUint32(r.status(r.at+i*r.frame))&unix.TP_STATUS_USER != 0
 		}
 		if atomic.LoadUint32(r.status(r.at))&unix.TP_STATUS_USER != 0 {
 			return true
@@ -113,36 +117,40 @@ func (r *ring) ready() bool {
 	}
 }
 
-// drain calls take with all packets that have come: their captured bytes, their size and
+// Drain calls take with all packets that have come: their captured bytes, their size and
 // the kernel's stamp in ns of the wall clock. take keeps nothing of the bytes.
-func (r *ring) drain(take func(data []byte, size int, wall int64)) {
-	for n := 0; n < ringSize/frameSize && r.ready(); n++ {
-		frame := r.mem[r.at : r.at+frameSize]
+func (r *Ring) Drain(take func(data []byte, size int, wall int64)) {
+	for n := 0; n < len(r.mem)/r.frame && r.ready(); n++ {
+		frame := r.mem[r.at : r.at+r.frame]
 		h := (*unix.Tpacket2Hdr)(unsafe.Pointer(&frame[0]))
 		data := frame[h.Net : int(h.Net)+int(h.Snaplen)]
-		if h.Status&unix.TP_STATUS_COPY != 0 {
+		if h.Status&unix.TP_STATUS_COPY != 0 && r.room != nil {
 			if n, _, err := unix.Recvfrom(r.fd, r.room, unix.MSG_DONTWAIT); err == nil {
 				data = r.room[:n]
 			}
 		}
 		if h.Status&unix.TP_STATUS_LOSING != 0 {
-			r.count()
+			r.Lost()
 		}
 		take(data, int(h.Len), int64(h.Sec)*1e9+int64(h.Nsec))
 		atomic.StoreUint32(&h.Status, unix.TP_STATUS_KERNEL)
-		r.at = (r.at + frameSize) % len(r.mem)
+		r.at = (r.at + r.frame) % len(r.mem)
 	}
 }
 
-// count returns how many packets the kernel had no room for.
-func (r *ring) count() uint64 {
+// Noticed is how many packets the kernel had no room for, as far as Drain has noticed.
+func (r *Ring) Noticed() uint64 { return r.lost }
+
+// Lost asks the kernel how many packets it had no room for.
+func (r *Ring) Lost() uint64 {
 	if s, err := unix.GetsockoptTpacketStats(r.fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err == nil {
 		r.lost += uint64(s.Drops)
 	}
 	return r.lost
 }
 
-func (r *ring) close() {
+// Close stops taking packets.
+func (r *Ring) Close() {
 	if r.mem != nil {
 		_ = unix.Munmap(r.mem)
 		r.mem = nil
