@@ -95,7 +95,7 @@ func closing(state string) bool {
 // that the peer has closed or the socket is gone, so that a FIN and a close_notify may be
 // among the bytes received.
 func (l *life) update(s *Socket, at time.Duration, over bool) {
-	l.roundTrip, l.retries = s.RoundTrip, max(l.retries, s.Retransmits)
+	l.retries = max(l.retries, s.Retransmits)
 	bytes := [2]uint64{acked(s), s.Bytes[1]}
 	if over && bytes[theirs] == l.bytes[theirs]+1 {
 		bytes[theirs]-- // the FIN counts as a byte

@@ -102,6 +102,9 @@ func (w *Watch) usePorts(look *Look) {
 	w.ports = append(w.ports, now)
 }
 
+// farAway is a forecast of ports that nobody needs to hear.
+const farAway = time.Hour
+
 // PortsSay says how many local ports are left towards the target that takes most, and when
 // they will be gone; "": their number is not known.
 func (w *Watch) PortsSay() string {
@@ -122,7 +125,7 @@ func (w *Watch) PortsSay() string {
 	f, ok := ForecastPorts(w.ports, w.last.Range)
 	whole := func(d time.Duration) time.Duration { return d.Round(time.Second) }
 	switch {
-	case !ok || f.Gone < 0:
+	case !ok || f.Gone < 0 || f.Gone > farAway:
 	case f.Latest < 0:
 		text += fmt.Sprintf("; at this rate the last one is taken in %v, in %v at the soonest", whole(f.Gone), whole(f.Soonest))
 	default:

@@ -36,7 +36,8 @@ type Watch struct {
 	looks   int
 	before  time.Duration // of the last look
 	last    *Look
-	servers map[netip.AddrPort]bool // that the service is connected to, or is
+	servers map[netip.AddrPort]bool // that the service uses
+	own     map[netip.AddrPort]bool // at which the service accepts
 	pools   pools
 	series  Series
 	ports   []PortSample // towards the target that takes most, a second apart
@@ -46,7 +47,7 @@ type Watch struct {
 // nil, says whether a connection that no look has shown is the service's, and whether the
 // service accepted it; otherwise it is if it goes to a server that the service uses, or comes to one of its ports.
 func New(done func(*evidence.Connection), mine func(Flow) (accepted, ok bool)) *Watch {
-	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]int{}, told: map[Flow]time.Duration{}, servers: map[netip.AddrPort]bool{}}
+	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]int{}, told: map[Flow]time.Duration{}, servers: map[netip.AddrPort]bool{}, own: map[netip.AddrPort]bool{}}
 	w.Sum.begin()
 	w.lives = segments.NewLives(func(*evidence.Connection) {}, nil)
 	w.lives.Ended = w.captured
@@ -58,18 +59,18 @@ func (w *Watch) pass(at time.Duration) { w.now = max(w.now, at) }
 
 // server notes a server, so that the ends of a connection are known to the packets too.
 func (w *Watch) server(l *life) {
-	address := l.flow.Remote
+	address, known := l.flow.Remote, w.servers
 	if l.accepted {
-		address = l.flow.Local
+		address, known = l.flow.Local, w.own
 	}
-	if !w.servers[address] && len(w.servers) < maxEnds {
-		w.servers[address] = true
+	if !known[address] && len(known) < maxEnds {
+		known[address] = true
 		w.lives.Server(address)
 	}
 }
 
 // Server reports whether the service is connected to a server at this address, or is one.
-func (w *Watch) Server(a netip.AddrPort) bool { return w.servers[a] }
+func (w *Watch) Server(a netip.AddrPort) bool { return w.servers[a] || w.own[a] }
 
 // belongs says whether a flow that no look has shown is the service's, and whether the
 // service accepted it.
@@ -77,8 +78,8 @@ func (w *Watch) belongs(f Flow) (accepted, ok bool) {
 	if w.mine != nil {
 		return w.mine(f)
 	}
-	accepted = w.servers[f.Local] && !w.servers[f.Remote]
-	return accepted, accepted || w.servers[f.Remote]
+	opened := w.servers[f.Remote]
+	return !opened, opened || w.own[f.Local]
 }
 
 // Look takes one look at the sockets.

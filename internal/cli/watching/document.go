@@ -160,7 +160,7 @@ func (doc *Document) watched() (says []string) {
 	}
 	for _, side := range []string{"server", "client", "middle", "nobody"} {
 		if n := t.Closes[side]; n > 0 {
-			text += fmt.Sprintf("; %s closed first by %s", cli.Count(n, "one"), sides[side])
+			text += fmt.Sprintf("; %s closed %d first", sides[side], n)
 		}
 	}
 	if t.Open > 0 {

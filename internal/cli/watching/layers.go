@@ -25,6 +25,8 @@ type layers struct {
 	gauges  *scraper
 	off     map[watch.Layer]string // why a layer is off that was not asked for
 	ended   func(*watch.Ended)
+
+	complaints []string // about the gauges
 }
 
 // open opens the layers. Only the first one is needed.
@@ -62,7 +64,9 @@ func (o *options) open(began time.Time, at *place, ended func(*watch.Ended)) (l 
 	}
 	switch {
 	case o.metrics != "" && o.uses("gauges"):
-		l.gauges = scrape(o.metrics, o.scrape, began)
+		if l.gauges, err = scrape(o.metrics, o.scrape, began, at.dial()); err != nil {
+			return nil, errors.Join(fmt.Errorf("--metrics: %w", err), l.close())
+		}
 	case o.metrics == "":
 		l.off[watch.Pools] = "--metrics URL, at which the service shows its pool's gauges"
 	default:
@@ -97,7 +101,7 @@ func (l *layers) look(w *watch.Watch, now func() time.Duration, segment func(*se
 		l.freed.Take(w.Gone)
 	}
 	if l.gauges != nil {
-		l.gauges.take(w.Gauges)
+		l.complaints = append(l.complaints, l.gauges.take(w.Gauges)...)
 	}
 	if look, err = l.looker.Look(); err != nil {
 		return look, err
@@ -112,8 +116,12 @@ func (l *layers) end(w *watch.Watch, now func() time.Duration, segment func(*seg
 	if l.fold != nil {
 		l.fold.End(now())
 	}
-	sees = l.sees()
-	err = l.looker.Close()
+	return l.sees(), l.close()
+}
+
+// close closes the layers.
+func (l *layers) close() error {
+	err := l.looker.Close()
 	if l.freed != nil {
 		err = errors.Join(err, l.freed.Close())
 	}
@@ -126,7 +134,7 @@ func (l *layers) end(w *watch.Watch, now func() time.Duration, segment func(*seg
 	if l.gauges != nil {
 		l.gauges.close()
 	}
-	return sees, err
+	return err
 }
 
 // sees says what each layer sees and lacks.

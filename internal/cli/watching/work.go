@@ -61,10 +61,10 @@ func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
 		return err
 	}
 	if err := d.claim(); err != nil {
-		return errors.Join(err, d.closeLayers())
+		return errors.Join(err, d.layers.close())
 	}
 	if d.page, err = o.serve(s); err != nil {
-		return errors.Join(err, d.closeLayers())
+		return errors.Join(err, d.layers.close())
 	}
 	d.begin()
 	ctx, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, func() string { return "" })
@@ -72,11 +72,6 @@ func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
 	why := d.loop(ctx, stop)
 	d.progress.End()
 	return d.end(ctx, why)
-}
-
-func (d *session) closeLayers() error {
-	_, err := d.layers.end(d.w, d.now, d.segment)
-	return err
 }
 
 // over takes a connection that has ended.
@@ -142,6 +137,7 @@ func (d *session) loop(ctx context.Context, stop <-chan struct{}) ending {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	drawn := time.Duration(-drawEvery)
+	free := time.Duration(0) // looks before would cost too much
 	for {
 		select {
 		case <-ctx.Done():
@@ -151,6 +147,10 @@ func (d *session) loop(ctx context.Context, stop <-chan struct{}) ending {
 		case answer := <-d.page.asked():
 			answer <- d.pageNow()
 			continue
+		case <-d.layers.gauges.scraped():
+			if d.now() < free {
+				continue
+			}
 		case <-timer.C:
 		}
 		look, err := d.layers.look(d.w, d.now, d.segment)
@@ -159,6 +159,7 @@ func (d *session) loop(ctx context.Context, stop <-chan struct{}) ending {
 			return d.lost(err)
 		}
 		d.looks++
+		d.complain()
 		d.slow = max(d.slow, look.Took)
 		d.ring.Pass(now)
 		d.headers.pass(now)
@@ -177,7 +178,17 @@ func (d *session) loop(ctx context.Context, stop <-chan struct{}) ending {
 			pause = min(pause, max(d.o.length-now, 0))
 		}
 		timer.Reset(pause)
+		free = d.now() + sockets.Pause(look.Took, 0)
 	}
+}
+
+// complain says what is wrong with the gauges, while the rest goes on.
+func (d *session) complain() {
+	for _, text := range d.layers.complaints {
+		fmt.Fprintf(d.s.Err, "kabench: %s\n", text)
+		d.notes = append(d.notes, text+".")
+	}
+	d.layers.complaints = nil
 }
 
 // lost says why the sockets are not seen any more.
