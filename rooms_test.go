@@ -148,6 +148,8 @@ var rooms = map[string]room{
 	"internal/watch/closes":        {[]string{"internal/evidence", "internal/watch"}, "it judges the order of events, whoever reported them, so that it can be tested with any order"},
 	"internal/watch/services":      {[]string{"dialers/external/drivers"}, "it has services for tests of what watches services; who watches them, and how, it need not know"},
 	"internal/watch/sockets":       {[]string{"internal/host", "internal/watch"}, "it looks at sockets; what that says of a service is for others"},
+	"internal/watch/gauges":        {[]string{"internal/watch"}, "it reads what a pool says of itself; whether that is so is for others"},
+	"internal/watch/place":         {nil, "it finds processes and their network; what happens there it need not know"},
 	"profiles/trace":               {[]string{"generator", "internal/secrets", "internal/unpack"}, "it reads when requests came; what sends them again, and where to, it need not know"},
 }
 

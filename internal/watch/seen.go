@@ -73,8 +73,10 @@ type Event struct {
 // Gauges are what the service's own pool says about itself at one moment.
 type Gauges struct {
 	At                         time.Duration
-	Pool                       string  // its name and target, as its labels say
+	Pool                       string  // its client, and its labels
+	Target                     string  // the server's address, host:port or as its labels have it; "": not exported
 	Idle, Leased, Pending, Max float64 // -1: not exported
+	Open                       float64 // idle and leased together; -1: not exported
 }
 
 // Layer names a way of looking.
