@@ -19,9 +19,9 @@ const (
 
 // filter returns a program that takes the packets to and from ends, and nothing else;
 // without ends, all of TCP. It sees a packet from the IP header on. A packet on the loopback
-// passes twice; it is taken when it is sent. An end without an address stands for all
+// passes twice; it is taken when it is sent, unless only what is received is looked at. An end without an address stands for all
 // addresses.
-func filter(ends []netip.AddrPort, what What) ([]bpf.RawInstruction, error) {
+func filter(ends []netip.AddrPort, what What, received bool) ([]bpf.RawInstruction, error) {
 	var v4, v6 [][]bpf.Instruction
 	for _, s := range ends {
 		if a := s.Addr().Unmap(); a.Is4() || a.IsUnspecified() {
@@ -33,12 +33,17 @@ func filter(ends []netip.AddrPort, what What) ([]bpf.RawInstruction, error) {
 	}
 	drop := bpf.RetConstant{Val: 0}
 	part4, part6 := oneOf(v4, len(ends) == 0, what.accept(true)), oneOf(v6, len(ends) == 0, what.accept(false))
-	program := []bpf.Instruction{
-		bpf.LoadExtension{Num: bpf.ExtType},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: packetHost, SkipTrue: 3},
-		bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
-		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: loopback, SkipTrue: 1},
-		drop,
+	var program []bpf.Instruction
+	if !received {
+		program = []bpf.Instruction{
+			bpf.LoadExtension{Num: bpf.ExtType},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: packetHost, SkipTrue: 3},
+			bpf.LoadExtension{Num: bpf.ExtInterfaceIndex},
+			bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: loopback, SkipTrue: 1},
+			drop,
+		}
+	}
+	program = append(program,
 		bpf.LoadAbsolute{Off: 0, Size: 1},
 		bpf.ALUOpConstant{Op: bpf.ALUOpShiftRight, Val: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: 4, SkipTrue: 1},
@@ -49,7 +54,7 @@ func filter(ends []netip.AddrPort, what What) ([]bpf.RawInstruction, error) {
 		bpf.LoadAbsolute{Off: 6, Size: 2},
 		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: 0x1fff, SkipTrue: 1},
 		drop,
-	}
+	)
 	program = append(program, part4...)
 	program = append(program,
 		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 6, SkipTrue: 2},

@@ -30,7 +30,8 @@ type Ring struct {
 // thread. Without ends, it takes all of TCP. The error is ErrNotAllowed if this process may
 // not.
 func Open(ends []netip.AddrPort, what What) (*Ring, error) {
-	program, err := filter(ends, what)
+	received := what != Whole && onLoopback(ends)
+	program, err := filter(ends, what, received)
 	if err != nil {
 		return nil, fmt.Errorf("the filter of %d ends: %w", len(ends), err)
 	}
@@ -46,14 +47,14 @@ func Open(ends []netip.AddrPort, what What) (*Ring, error) {
 	if what == Whole {
 		r.room = make([]byte, most)
 	}
-	if err := r.open(program, what.size()); err != nil {
+	if err := r.open(program, what.size(), received); err != nil {
 		r.Close()
 		return nil, err
 	}
 	return r, nil
 }
 
-func (r *Ring) open(program []bpf.RawInstruction, size int) error {
+func (r *Ring) open(program []bpf.RawInstruction, size int, received bool) error {
 	code := make([]unix.SockFilter, len(program))
 	for i, p := range program {
 		code[i] = unix.SockFilter{Code: p.Op, Jt: p.Jt, Jf: p.Jf, K: p.K}
@@ -81,8 +82,15 @@ func (r *Ring) open(program []bpf.RawInstruction, size int) error {
 	}
 	r.mem = mem
 	all := uint16(unix.ETH_P_ALL)
-	if err := unix.Bind(r.fd, &unix.SockaddrLinklayer{Protocol: all<<8 | all>>8}); err != nil {
-		return fmt.Errorf("packet socket: all interfaces: %w", err)
+	on := unix.SockaddrLinklayer{Protocol: all<<8 | all>>8}
+	if received {
+		on.Ifindex = loopback
+		if err := unix.SetsockoptInt(r.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1); err != nil {
+			return fmt.Errorf("packet socket: only what is received: %w", err)
+		}
+	}
+	if err := unix.Bind(r.fd, &on); err != nil {
+		return fmt.Errorf("packet socket: interfaces: %w", err)
 	}
 	return nil
 }

@@ -132,12 +132,12 @@ func (f *Fold) End(now time.Duration) {
 }
 
 func (f *Fold) state(e *watch.Event) {
-	if e.To == listen || e.From == listen && e.To != synReceived {
+	if e.To == listen || e.From == listen && e.To != synReceived && e.To != established {
 		return // a socket that listens is no connection
 	}
 	l := f.open[e.Socket]
-	begins := e.From == listen || e.To == synSent
-	if l != nil && (begins || l.State == closed) {
+	begins := e.From == listen || e.From == synReceived || e.To == synSent
+	if l != nil && (begins && l.State != synReceived || l.State == closed) {
 		f.finish(l) // the kernel uses the memory of a socket again
 		l = nil
 	}

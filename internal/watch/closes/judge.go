@@ -30,7 +30,9 @@ func (l *Life) step(e *watch.Event) {
 	case synReceived:
 		l.Opened = e.At // the peer's SYN came before; the kernel makes the socket when the handshake is over
 	case established:
-		l.Ready = e.At
+		if l.Ready = e.At; l.Opened == evidence.NotSeen && l.Accepted {
+			l.Opened = e.At
+		}
 		if e.From == synSent && l.SYNs == 1 {
 			l.RoundTrip = e.At - l.Opened
 		}

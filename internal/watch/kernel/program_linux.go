@@ -15,6 +15,7 @@ const (
 	onAnyEnd  = onEvent - endSize - 4 // an end without an address; 8 bytes are aligned
 	onCommon  = onAnyEnd - commonRoom
 	onScratch = onCommon - 8
+	onState   = onAnyEnd + endSize // the state of the socket
 )
 
 // Linux: include/linux/socket.h, include/uapi/linux/in.h, net/tcp_states.h.
@@ -96,11 +97,20 @@ func (p *program) copy(to, from, bytes int32) {
 // onState is the program of inet_sock_set_state, which passes the old state and the new
 // one as its second and third argument.
 func (p *program) onState(tp tracepoint) asm.Instructions {
+	// That a socket was made for a connection, and that the FIN was acknowledged, says nothing
+	// that the next change does not say. These are two events of five.
+	p.add(
+		asm.LoadMem(asm.R2, asm.R1, int16(8*(tp.sock+1)), asm.DWord),
+		asm.LoadMem(asm.R3, asm.R1, int16(8*(tp.sock+2)), asm.DWord),
+		asm.JEq.Imm(asm.R3, int32(host.SynRecv), "out"),
+		asm.JEq.Imm(asm.R3, int32(host.FinWait2), "out"),
+	)
 	p.begin(watch.StateChanged, tp)
-	for i, at := range []int16{eventFrom, eventTo} {
-		p.add(asm.LoadMem(asm.R2, asm.R9, int16(8*(tp.sock+1+i)), asm.DWord), asm.StoreMem(asm.R10, onEvent+at, asm.R2, asm.Byte))
-	}
-	p.add(asm.JEq.Imm(asm.R6, 0, "out"))
+	p.add(
+		asm.StoreMem(asm.R10, onEvent+eventFrom, asm.R2, asm.Byte),
+		asm.StoreMem(asm.R10, onEvent+eventTo, asm.R3, asm.Byte),
+		asm.JEq.Imm(asm.R6, 0, "out"),
+	)
 	p.socket()
 	p.namespace()
 	p.emit()
@@ -156,34 +166,40 @@ func (p *program) begin(kind watch.EventKind, tp tracepoint) {
 	)
 }
 
-// socket reads the ends of the socket into the event. Sockets of other protocols end the
-// program. What is in TIME_WAIT, or is a request for a connection, is only the beginning of
-// a socket.
+// unlessWhole jumps if the socket is in TIME_WAIT, or is a request for a connection: that is
+// only the beginning of a socket.
+func (p *program) unlessWhole(otherwise string) {
+	p.add(
+		asm.LoadMem(asm.R1, asm.R10, onState, asm.Byte),
+		asm.JEq.Imm(asm.R1, int32(host.TimeWait), otherwise),
+		asm.JEq.Imm(asm.R1, newSynRecv, otherwise),
+	)
+}
+
+// tcp ends the program if the socket is of another protocol.
+func (p *program) tcp() {
+	p.unlessWhole("emit")
+	p.read(onScratch, 2, asm.R6, p.l.protocol)
+	p.add(asm.LoadMem(asm.R1, asm.R10, onScratch, asm.Half), asm.JNE.Imm(asm.R1, protocolTCP, "out"))
+}
+
+// socket reads the ends of the socket into the event.
 func (p *program) socket() {
 	l := p.l
 	p.read(onCommon, l.common, asm.R6, 0)
 	p.add(asm.StoreMem(asm.R10, onEvent+eventSocket, asm.R6, asm.DWord))
+	p.add(asm.LoadMem(asm.R1, asm.R10, int16(onCommon+l.state), asm.Byte), asm.StoreMem(asm.R10, onState, asm.R1, asm.Byte))
 	p.copy(onEvent+eventCookie, onCommon+l.cookie, 8)
 	p.copy(onEvent+eventRemote+endPort, onCommon+l.dport, 2)
-	p.add(
-		asm.LoadMem(asm.R1, asm.R10, int16(onCommon+l.state), asm.Byte),
-		asm.JEq.Imm(asm.R1, int32(host.TimeWait), "part"),
-		asm.JEq.Imm(asm.R1, newSynRecv, "part"),
-	)
-	// The local port: skc_num is zero once a socket is closed.
-	p.read(onEvent+eventLocal+endPort, 2, asm.R6, l.sport)
-	p.read(onScratch, 2, asm.R6, l.protocol)
-	p.add(
-		asm.LoadMem(asm.R1, asm.R10, onScratch, asm.Half),
-		asm.JNE.Imm(asm.R1, protocolTCP, "out"),
-		asm.Ja.Label("ends"),
-	)
-	p.label("part")
+	// The local port is in skc_num until the socket is closed.
 	p.add(
 		asm.LoadMem(asm.R1, asm.R10, int16(onCommon+l.num), asm.Half),
 		asm.HostTo(asm.BE, asm.R1, asm.Half),
 		asm.StoreMem(asm.R10, onEvent+eventLocal+endPort, asm.R1, asm.Half),
+		asm.JNE.Imm(asm.R1, 0, "ends"),
 	)
+	p.unlessWhole("ends")
+	p.read(onEvent+eventLocal+endPort, 2, asm.R6, l.sport)
 	p.label("ends")
 	p.add(asm.LoadMem(asm.R1, asm.R10, int16(onCommon+l.family), asm.Half), asm.JEq.Imm(asm.R1, afINET, "v4"))
 	if l.daddr6 >= 0 {
@@ -217,7 +233,10 @@ func (p *program) mapped(local, remote int32) {
 // no socket then.
 func (p *program) packet() {
 	l := p.l
-	p.add(asm.JEq.Imm(asm.R7, 0, "out"))
+	p.add(
+		asm.JEq.Imm(asm.R7, 0, "out"),
+		asm.StoreImm(asm.R10, onState, int64(host.TimeWait), asm.Byte), // no whole socket, whose protocol would have to be asked for
+	)
 	p.clear(onEvent+eventSocket, 8)
 	p.clear(onEvent+eventCookie, 8)
 	p.read(onScratch, 8, asm.R7, l.head)
@@ -286,6 +305,8 @@ func (p *program) emit() {
 		p.label("remote")
 		p.watched(eventRemote, "out")
 	}
+	p.label("wanted")
+	p.tcp()
 	p.label("emit")
 	p.add(
 		asm.FnKtimeGetNs.Call(),
@@ -309,16 +330,16 @@ func (p *program) emit() {
 	p.add(asm.Mov.Imm(asm.R0, 0), asm.Return())
 }
 
-// watched jumps to emit if the end is watched, and to no otherwise.
+// watched jumps to wanted if the end is watched, and to no otherwise.
 func (p *program) watched(end int32, no string) {
 	p.copy(onAnyEnd+endPort, onEvent+end+endPort, 4) // the port and the role
 	p.add(asm.LoadMapPtr(asm.R1, p.m.ends))
 	p.stack(asm.R2, onAnyEnd)
 	p.add(
 		asm.FnMapLookupElem.Call(), asm.JEq.Imm(asm.R0, 0, no),
-		asm.LoadMem(asm.R1, asm.R0, 0, asm.Word), asm.JEq.Imm(asm.R1, passes, "emit"),
+		asm.LoadMem(asm.R1, asm.R0, 0, asm.Word), asm.JEq.Imm(asm.R1, passes, "wanted"),
 		asm.LoadMapPtr(asm.R1, p.m.ends),
 	)
 	p.stack(asm.R2, onEvent+end)
-	p.add(asm.FnMapLookupElem.Call(), asm.JNE.Imm(asm.R0, 0, "emit"), asm.Ja.Label(no))
+	p.add(asm.FnMapLookupElem.Call(), asm.JNE.Imm(asm.R0, 0, "wanted"), asm.Ja.Label(no))
 }
