@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Sockets in a look, as a pool counts them.
+// Pool has the sockets of a look, as a pool counts them.
 type Pool struct {
 	Idle, Leased int // established sockets without and with a request under way
 	Stale        int // closed by the other end, and not yet by the service
@@ -53,13 +53,13 @@ func (w *Watch) Pools() (list []Gauges) {
 
 // total adds the gauges of all pools; -1: none exports it.
 func (p *pools) total() (g Gauges) {
-	g = Gauges{At: notSeen, Idle: -1, Leased: -1, Pending: -1, Max: -1}
+	g = Gauges{At: notSeen, Idle: -1, Leased: -1, Open: -1, Pending: -1, Max: -1}
 	for _, one := range p.newest {
 		g.At = max(g.At, one.At)
 		for _, pair := range []struct {
 			sum *float64
 			one float64
-		}{{&g.Idle, one.Idle}, {&g.Leased, one.Leased}, {&g.Pending, one.Pending}, {&g.Max, one.Max}} {
+		}{{&g.Idle, one.Idle}, {&g.Leased, one.Leased}, {&g.Open, one.Open}, {&g.Pending, one.Pending}, {&g.Max, one.Max}} {
 			if pair.one >= 0 {
 				*pair.sum = max(*pair.sum, 0) + pair.one
 			}
@@ -76,12 +76,12 @@ func (p *pools) look(w *Watch, look *Look) {
 	now := w.pool()
 	p.stale = max(p.stale, now.Stale)
 	g := p.total()
-	if g.At == notSeen || g.Idle < 0 || g.Leased < 0 || g.At <= p.when || look.At-g.At > beside {
+	if g.At == notSeen || g.Open < 0 || g.At <= p.when || look.At-g.At > beside {
 		return
 	}
 	p.when = g.At
 	p.compared++
-	says, has := g.Idle+g.Leased, float64(now.Idle+now.Leased+now.Stale)
+	says, has := g.Open, float64(now.Idle+now.Leased+now.Stale)
 	if d := max(says-has, has-says); d > 1 {
 		p.apart++
 		if d > p.most {

@@ -356,9 +356,9 @@ func TestPoolAgainstItsSockets(t *testing.T) {
 	k.asked(3)
 	k.all[4].State = "CLOSE_WAIT"
 	for i := 1; i <= 20; i++ {
-		says := Gauges{At: time.Duration(100*i) * ms, Pool: "reactor.netty 10.0.0.2:8080", Idle: 9, Leased: 1, Pending: 3, Max: 50}
+		says := Gauges{At: time.Duration(100*i) * ms, Pool: "reactor.netty 10.0.0.2:8080", Idle: 9, Leased: 1, Open: 10, Pending: 3, Max: 50}
 		if i > 17 {
-			says.Idle = 14
+			says.Idle, says.Open = 14, 15
 		}
 		k.w.Gauges(&says)
 		k.look(time.Duration(100*i+5) * ms)

@@ -30,7 +30,7 @@ type layers struct {
 }
 
 // open opens the layers. Only the first one is needed.
-func (o *options) open(began time.Time, at *place, ended func(*watch.Ended)) (l *layers, err error) {
+func (o *options) open(began time.Time, at *service, ended func(*watch.Ended)) (l *layers, err error) {
 	l = &layers{off: map[watch.Layer]string{}, ended: ended}
 	ends := watch.Ends{Targets: o.to}
 	for _, port := range o.ports {
@@ -38,29 +38,29 @@ func (o *options) open(began time.Time, at *place, ended func(*watch.Ended)) (l 
 	}
 	config := sockets.Config{PIDs: at.pids, Targets: o.to, Listen: o.ports}
 	err = at.within(func() (err error) {
-		if l.looker, err = sockets.New(config, began); err != nil {
-			return err
-		}
-		l.freed, err = freed.Open(began)
-		if err != nil {
-			l.off[watch.Sockets] = err.Error()
-		}
-		return nil
+		l.looker, err = sockets.New(config, began)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	const unwanted = "left out by --layers"
 	if o.uses("kernel") {
-		l.kernel = kernel.Open(kernel.Want{Ends: ends, Namespace: at.number}, began)
+		l.kernel = kernel.Open(kernel.Want{Ends: ends, Namespace: at.network.Number()}, began)
 		l.fold = closes.New(ends, l.closed)
 	} else {
 		l.off[watch.Kernel] = unwanted
 	}
 	if o.uses("packets") {
-		l.packets = packets.Open(packets.Want{Ends: ends, Namespace: at.file}, began)
+		l.packets = packets.Open(packets.Want{Ends: ends, Namespace: at.file()}, began)
 	} else {
 		l.off[watch.Packets] = unwanted
+	}
+	if l.kernel == nil || l.packets == nil || !l.kernel.Sees().On || !l.packets.Sees().On {
+		err = at.within(func() (err error) { l.freed, err = freed.Open(began); return err })
+		if err != nil {
+			l.off[watch.Sockets] = err.Error()
+		}
 	}
 	switch {
 	case o.metrics != "" && o.uses("gauges"):
@@ -142,6 +142,7 @@ func (l *layers) sees() []watch.Sees {
 	list := []watch.Sees{l.looker.Sees()}
 	if l.freed != nil {
 		list[0].Lost += l.freed.Lost()
+		list[0].Says += "; the last word of the kernel about each socket that ends, which says whether its bytes arrived"
 	}
 	if why := l.off[watch.Sockets]; why != "" {
 		list[0].Lacks = why

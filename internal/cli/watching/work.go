@@ -24,7 +24,7 @@ import (
 type session struct {
 	s        *cli.Streams
 	o        *options
-	at       *place
+	at       *service
 	began    time.Time
 	w        *watch.Watch
 	ring     *watch.Ring
@@ -152,6 +152,9 @@ func (d *session) loop(ctx context.Context, stop <-chan struct{}) ending {
 				continue
 			}
 		case <-timer.C:
+		}
+		if pids, changed := d.at.renewed(d.now()); changed {
+			d.layers.looker.SetPIDs(pids)
 		}
 		look, err := d.layers.look(d.w, d.now, d.segment)
 		now := d.now()
