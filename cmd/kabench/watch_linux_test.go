@@ -92,7 +92,12 @@ type watched struct {
 		Failures           []struct{ Basis string }
 		Settings           []struct{ Client, Text string }
 		Servers            []struct {
-			Facts struct{ Idle struct{ Median float64 } }
+			Address  string
+			Requests int
+			Facts    struct {
+				Connections int
+				Idle        struct{ Median float64 }
+			}
 		}
 	}
 }

@@ -43,7 +43,7 @@ func Judge(l Live) *Verdict {
 	return v
 }
 
-// Gathered is what was seen of one server, of at most so many connections as a Gatherer
+// Gathered returns the requests to one server and its connections, as many as a Gatherer
 // keeps.
 func (l *Live) Gathered(server string) (g Gathered) {
 	for i := range l.Connections {

@@ -35,7 +35,7 @@ type Document struct {
 	Advice  []string         // sentences: what would have prevented the failures
 	Version string           // of kabench
 
-	// The rest is of what was seen live.
+	// The other fields are for a watch.
 
 	Command  string // that saw it; "": autopsy
 	What     string // what was watched
@@ -68,7 +68,7 @@ type view struct {
 	Style    template.CSS
 	Doc      Document
 	Command  string
-	Missing  string // the title of what could not be seen
+	Missing  string // the title of Cannot
 	Parts    []Part
 	Files    string
 	Title    string

@@ -31,23 +31,32 @@ type Ended struct {
 
 // Ended takes what the kernel's events say about a connection.
 func (w *Watch) Ended(e *Ended) {
-	w.events = true
 	w.pass(e.Until)
-	l := w.lifeOfSocket(e)
-	if l == nil {
-		if !e.Over {
-			return // no look has shown it
-		}
-		if accepted, ok := w.belongs(e.Flow); !ok || !e.Accepted && accepted {
-			return
-		}
-		if l = w.begin(e.Flow, e.Accepted, max(e.Since, 0)); l == nil {
-			return
-		}
-		l.cookie, l.over = e.Cookie, e.Until
-		w.server(l)
-		defer w.finish(l)
+	if l := w.lifeOfSocket(e); l != nil {
+		l.reported(e)
+		return
 	}
+	if !e.Over {
+		return // no look has shown it
+	}
+	one := *e
+	w.unsure(func() bool {
+		accepted, ok := w.belongs(one.Flow)
+		if !ok || accepted != one.Accepted {
+			return false
+		}
+		if l := w.begin(one.Flow, accepted, max(one.Since, 0)); l != nil {
+			l.cookie, l.over = one.Cookie, one.Until
+			w.server(l)
+			l.reported(&one)
+			w.finish(l)
+		}
+		return true
+	})
+}
+
+// reported notes what the kernel's events say about a life.
+func (l *life) reported(e *Ended) {
 	l.opened = e.Opened
 	l.resets, l.retries = e.Resets, max(l.retries, e.Resent)
 	if c := &e.Close; c.How != evidence.Open && (c.Basis == evidence.Seen || l.end.basis != evidence.Seen) {

@@ -2,7 +2,7 @@ package watch
 
 import "time"
 
-// Gone is the last that the kernel says of a socket, as it frees it. Its State says
+// Gone is the last that the kernel says about a socket, as it frees it. Its State says
 // nothing: only closed sockets are freed.
 type Gone struct {
 	At time.Duration

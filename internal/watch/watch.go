@@ -9,12 +9,12 @@ import (
 	"github.com/kabench/kabench/internal/evidence/segments"
 )
 
-// Bounds of what is followed at the same time.
+// How many connections are followed at the same time.
 const (
 	maxLives = 100_000
 	maxEnded = 50_000          // connections that have ended and wait for what other layers say
 	maxEnds  = 10_000          // servers that are known by name
-	wait     = 3 * time.Second // for what other layers say of a connection that has ended
+	wait     = 3 * time.Second // for what other layers say about a connection that has ended
 )
 
 // Watch follows the connections of a service, from what the layers see of them. Its
@@ -29,9 +29,10 @@ type Watch struct {
 	at      map[Flow]int           // in ended, of the newest
 	told    map[Flow]time.Duration // connections that were reported before their packets were over, by their beginning
 	ending  bool
+	later   []question
+	asked   int // servers that were known when the questions were asked last
 	lives   *segments.Lives
 	wire    bool // packets are seen
-	events  bool // kernel events are seen
 	now     time.Duration
 	looks   int
 	before  time.Duration // of the last look
@@ -119,6 +120,7 @@ func (w *Watch) Look(look *Look) {
 		}
 		w.finish(l)
 	}
+	w.ask()
 	w.looks++
 	w.before, w.last = look.At, look
 	w.pools.look(w, look)
@@ -220,13 +222,23 @@ func (w *Watch) Gone(g *Gone) {
 			w.again(w.ended[n])
 			return
 		}
-		accepted, ok := w.belongs(g.Flow)
-		if !ok {
-			return
-		}
-		if l = w.begin(g.Flow, accepted, g.At); l == nil {
-			return
-		}
+		one := *g
+		w.unsure(func() bool {
+			accepted, ok := w.belongs(one.Flow)
+			if ok && w.open[one.Flow] == nil {
+				w.freed(w.begin(one.Flow, accepted, one.At), &one)
+			}
+			return ok
+		})
+		return
+	}
+	w.freed(l, g)
+}
+
+// freed notes that the kernel has freed the socket of a life.
+func (w *Watch) freed(l *life, g *Gone) {
+	if l == nil {
+		return // there was no room
 	}
 	l.cookie, l.state = g.Cookie, ""
 	l.lastWord(g)
@@ -244,7 +256,7 @@ func (w *Watch) again(l *life) {
 	l.over = l.gone.At
 }
 
-// lastWord takes what the kernel says of the socket as it frees it.
+// lastWord takes what the kernel says about the socket as it frees it.
 func (l *life) lastWord(g *Gone) {
 	g.Accepted = l.accepted
 	l.gone = g
@@ -255,7 +267,40 @@ func (l *life) lastWord(g *Gone) {
 	l.update(&s, g.At, true)
 }
 
-// finish ends a life; it waits for what other layers say of it.
+// unsure does something as soon as it can be done: what is seen of a connection counts when
+// it is known that its server is the service's.
+func (w *Watch) unsure(do func() bool) {
+	if do() {
+		return
+	}
+	if len(w.later) >= maxUnsure {
+		w.later = slices.Delete(w.later, 0, maxUnsure/10)
+	}
+	w.later = append(w.later, question{w.now, do})
+}
+
+// question waits for its answer.
+type question struct {
+	at time.Duration
+	do func() bool
+}
+
+const (
+	maxUnsure  = 10_000
+	unsureTime = 30 * time.Second
+)
+
+// ask asks again what could not be answered, if a server has become known.
+func (w *Watch) ask() {
+	n := len(w.servers) + len(w.own)
+	fresh := n > w.asked
+	w.asked = n
+	w.later = slices.DeleteFunc(w.later, func(q question) bool {
+		return w.now-q.at > unsureTime || fresh && q.do()
+	})
+}
+
+// finish ends a life; it waits for what other layers say about it.
 func (w *Watch) finish(l *life) {
 	if l.over == notSeen {
 		l.over = w.momentOf(l)
@@ -317,12 +362,21 @@ func (w *Watch) tell(c *evidence.Connection) {
 func (w *Watch) End() {
 	w.ending = true
 	w.lives.End()
+	w.asked = -1
+	w.ask()
 	for _, l := range w.ended {
 		w.report(l)
 	}
 	w.ended = nil
 	for _, l := range w.open {
+		if l.gone != nil && !l.closed() {
+			l.close(w.vanished(l, 0))
+		}
 		c := l.connection(w.now)
+		if l.gone != nil {
+			w.tell(&c)
+			continue
+		}
 		w.Sum.Open++
 		w.tell(&c)
 	}

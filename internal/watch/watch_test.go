@@ -96,7 +96,7 @@ func (k *world) ended(n int, by evidence.Side, how evidence.Kind) {
 
 func (k *world) end() []evidence.Connection { k.w.End(); return k.told }
 
-// one returns the only connection that was told.
+// one returns the only connection that was reported.
 func (k *world) one() evidence.Connection {
 	k.t.Helper()
 	list := k.end()
@@ -220,7 +220,7 @@ func TestRequestsThatMetTheClose(t *testing.T) {
 	}
 }
 
-// Between two looks there may have been requests; what is known of them is a lower bound,
+// Between two looks there may have been requests; their number is a lower bound,
 // and the newest response counts for the idle time.
 func TestExchangesBetweenLooks(t *testing.T) {
 	k := newWorld(t)
@@ -482,4 +482,53 @@ func ExampleLayers() {
 	// sockets: states of 12 sockets
 	// packets: off; lacks CAP_NET_RAW
 	// kernel: state changes; 3 events were lost
+}
+
+// What the layers saw of connections counts as soon as a look shows that their server is one
+// that the service uses; connections of others never do, whichever end has the lower port.
+func TestServersThatBecomeKnown(t *testing.T) {
+	k := newWorld(t)
+	other := Flow{netip.MustParseAddrPort("10.0.0.9:30000"), netip.MustParseAddrPort("10.0.0.8:40000")}
+	word := func(n int, f Flow, cookie uint64) {
+		k.w.Gone(&Gone{At: k.now, Written: 100, Socket: Socket{Flow: f, Cookie: cookie, Sent: 300 * ms, Received: 296 * ms, Bytes: [2]uint64{102, 301}}})
+	}
+	k.look(100 * ms)
+	k.now = 500 * ms
+	word(1, flow(1), 77)
+	word(2, other, 78)
+	k.w.Ended(&Ended{Flow: flow(2), Over: true, Connection: evidence.Connection{
+		Client: flow(2).Local, Server: server, Opened: 10 * ms, Since: 10 * ms, Until: 500 * ms,
+		Close: evidence.Close{Basis: evidence.Seen, By: evidence.ByServer, How: evidence.FIN, At: 490 * ms, FIN: notSeen},
+	}})
+	k.w.Ended(&Ended{Flow: Flow{server, flow(2).Local}, Accepted: true, Over: true}) // the other end of it, on this machine
+	low := netip.MustParseAddrPort("10.0.0.1:1025")                                  // a port below the server's
+	for _, s := range []*segments.Segment{seg(500*ms, 3, true, fin|ack, 900, 500, 0), seg(501*ms, 3, false, fin|ack, 500, 901, 0)} {
+		for _, end := range []*netip.AddrPort{&s.Src, &s.Dst} {
+			if *end != server {
+				*end = low
+			}
+		}
+		k.w.Segment(s)
+	}
+	for at := 600 * ms; at < 8*time.Second; at += 100 * ms {
+		k.look(at)
+	}
+	if len(k.told) > 0 {
+		t.Fatalf("before the server is known: %+v", k.told)
+	}
+	k.opened(9)
+	k.look(8 * time.Second)
+	list := k.end()
+	closed := 0
+	for _, c := range list {
+		if c.Server != server || c.Client == server {
+			t.Errorf("%v to %v", c.Client, c.Server)
+		}
+		if c.Close.How != evidence.Open && c.Close.By == evidence.ByServer {
+			closed++
+		}
+	}
+	if len(list) != 4 || closed != 3 || k.w.Sum.Connections != 4 {
+		t.Errorf("%d connections, %d closed by the server: %+v", len(list), closed, list)
+	}
 }

@@ -2,6 +2,7 @@ package watch
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/internal/evidence"
@@ -37,19 +38,31 @@ func (w *Watch) captured(sight *segments.Sight) {
 		if c.SYNs == 0 && c.Requests == 0 && len(c.Unanswered) == 0 && c.Close.How == evidence.Open {
 			return // the last segments of an earlier connection
 		}
-		f := Flow{c.Client, c.Server}
-		_, ok := w.belongs(f)
-		if !ok {
-			if _, ok = w.belongs(Flow{c.Server, c.Client}); !ok {
-				return
-			}
-		}
-		w.Sum.Connections++
-		w.tell(&c)
+		c.Exchanges = slices.Clone(c.Exchanges)
+		w.unsure(func() bool { return w.strange(&c) })
 		return
 	}
 	w.complete(&c, l)
 	w.tell(&c)
+}
+
+// strange takes a connection that only packets have shown; false: it is not the service's, as
+// far as that is known.
+func (w *Watch) strange(c *evidence.Connection) bool {
+	accepted, ok := w.belongs(Flow{c.Client, c.Server})
+	if !ok || accepted {
+		if accepted, ok = w.belongs(Flow{c.Server, c.Client}); ok && !accepted {
+			if !c.Guessed {
+				return false
+			}
+			segments.Turn(c) // its client is the server that the service uses
+		}
+	}
+	if ok {
+		w.Sum.Connections++
+		w.tell(c)
+	}
+	return ok
 }
 
 // lifeOf takes the life of the same connection out of those that have ended, or that are
@@ -96,9 +109,8 @@ func overlap(l *life, c *evidence.Connection) bool {
 // complete adds to a connection that packets show what they do not: which end opened it,
 // when it carried data before the first packet, and how it ended if no packet says so.
 func (w *Watch) complete(c *evidence.Connection, l *life) {
-	if client := l.client(); c.Client != client {
-		*c = l.connection(c.Until) // the ends were guessed, and wrong
-		return
+	if c.Client != l.client() { // the ends were guessed, and wrong
+		segments.Turn(c)
 	}
 	c.Guessed = false
 	if l.opened != notSeen && c.Opened == notSeen {

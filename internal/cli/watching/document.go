@@ -148,7 +148,7 @@ func (d *session) print(doc *Document) error {
 }
 
 func (c Cost) sentence() string {
-	return fmt.Sprintf("Cost: %.2f s of processor time, %.1f %% of a core; %s, the slowest of which took %s.", c.CPU, 100*c.Share, cli.Count(c.Looks, "look"), results.FormatSeconds(c.Slowest))
+	return fmt.Sprintf("Cost: %.2f s of processor time, %.1f %% of a core; %s, and the slowest took %s.", c.CPU, 100*c.Share, cli.Count(c.Looks, "look"), results.FormatSeconds(c.Slowest))
 }
 
 // watched says in sentences what was seen beside the verdict.

@@ -48,13 +48,16 @@ func (h *headers) room() {
 
 func (h *headers) count() int { return len(h.list) - h.first }
 
-// write writes them as a capture.
-func (h *headers) write(w io.Writer, began time.Time) error {
+// write writes those that are the service's as a capture.
+func (h *headers) write(w io.Writer, began time.Time, ours func(*segments.Segment) bool) error {
 	f, err := remade.NewFile(w, began, "headers only: kabench watch reads no payload")
 	if err != nil {
 		return err
 	}
 	for i := h.first; i < len(h.list); i++ {
+		if !ours(&h.list[i]) {
+			continue
+		}
 		if err := f.Write(&h.list[i]); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/cli/verdict"
+	"github.com/kabench/kabench/internal/evidence/segments"
 	"github.com/kabench/kabench/internal/resultsdir"
 	"github.com/kabench/kabench/internal/serverfile"
 	"github.com/kabench/kabench/internal/watch"
@@ -112,7 +113,9 @@ func (d *session) keep(doc *Document, dir string) {
 		}
 	}
 	if d.headers.count() > 0 {
-		file(filePackets, func(w io.Writer) error { return d.headers.write(w, d.began) })
+		file(filePackets, func(w io.Writer) error {
+			return d.headers.write(w, d.began, func(s *segments.Segment) bool { return d.w.Server(s.Src) || d.w.Server(s.Dst) })
+		})
 	}
 	file(fileSeries, func(w io.Writer) error { return writeSeries(w, d.w.Series()) })
 	if len(doc.Verdict.Servers) > 0 {

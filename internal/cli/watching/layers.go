@@ -75,7 +75,7 @@ func (o *options) open(began time.Time, at *service, ended func(*watch.Ended)) (
 	return l, nil
 }
 
-// closed passes on what the kernel's events say of a connection.
+// closed passes on what the kernel's events say about a connection.
 func (l *layers) closed(one *closes.Life) {
 	l.ended(&watch.Ended{Connection: one.Connection, Flow: one.Flow, Cookie: one.Cookie, Accepted: one.Accepted, Over: one.State == "CLOSE"})
 }
@@ -177,7 +177,7 @@ func cannot(list []watch.Sees) (says []string) {
 		case watch.Packets:
 			says = append(says, "How a request and a close crossed, to the microsecond: the headers of packets show it ("+s.Lacks+").")
 		case watch.Pools:
-			says = append(says, "What the pool says of itself: "+s.Lacks+".")
+			says = append(says, "What the pool says about itself: "+s.Lacks+".")
 		}
 	}
 	return says

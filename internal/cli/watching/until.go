@@ -66,7 +66,7 @@ func (c *condition) holds(figures map[string]float64) bool {
 	return known && c.Met(v-c.from)
 }
 
-// again makes counts begin anew.
+// again makes counts begin again.
 func (c *condition) again(figures map[string]float64) {
 	if watch.Grows(c.path) {
 		c.from = figures[c.path]

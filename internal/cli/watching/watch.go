@@ -60,7 +60,7 @@ and the setting in the words of the client.
 It looks in four layers, and says what each of them sees, and which right it
 lacks for more:
   sockets   the kernel's tables and /proc, with no right beyond the same user
-  gauges    what the service's pool says of itself, with --metrics
+  gauges    what the service's pool says about itself, with --metrics
   kernel    changes of state and RSTs as they happen (CAP_BPF and CAP_PERFMON)
   packets   the headers of packets (CAP_NET_RAW)
 No payload is read.
@@ -178,7 +178,7 @@ func known(name string) bool {
 	return false
 }
 
-// uses reports whether a layer is to be used.
+// uses reports whether the flags want a layer.
 func (o *options) uses(layer string) bool {
 	if len(o.layers) == 0 {
 		return true

@@ -79,7 +79,8 @@ func (d *session) over(c *evidence.Connection) { d.ring.Add(c) }
 
 // segment takes the headers of a packet.
 func (d *session) segment(s *segments.Segment) {
-	if d.o.watches(s.Src) || d.o.watches(s.Dst) || d.w.Server(s.Src) || d.w.Server(s.Dst) {
+	// Without a target and a port, the servers of the service become known by looks.
+	if d.o.mine() == nil || d.o.watches(s.Src) || d.o.watches(s.Dst) {
 		d.headers.add(s)
 		d.w.Segment(s)
 	}

@@ -257,7 +257,7 @@ func (v *Lives) finish(key pair, l *life, until time.Duration) {
 		v.Ended(s)
 	}
 	if v.turned(&c) {
-		l.turn(&c)
+		Turn(&c)
 	}
 	v.Copies += l.copies
 	if c.SYNs == 0 && l.talk.count == 0 && len(c.Unanswered) == 0 && l.talk.last == evidence.NotSeen && c.Opened == evidence.NotSeen && !l.tells() {

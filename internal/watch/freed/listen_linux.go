@@ -15,7 +15,7 @@ import (
 
 const (
 	groups   = 1<<0 | 1<<2 // SKNLGRP_INET_TCP_DESTROY and SKNLGRP_INET6_TCP_DESTROY
-	received = 4 << 20     // bytes that the kernel may keep for us, if it allows so many
+	received = 4 << 20     // bytes that the kernel may keep for us, if it allows that
 	queued   = 100_000     // messages that wait for Take
 )
 
