@@ -250,7 +250,7 @@ func TestBadURLs(t *testing.T) {
 	}
 }
 
-// TestDial: the reader connects as it is told, as into another network namespace.
+// TestDial: the caller chooses how the reader connects, as into another network namespace.
 func TestDial(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, good) }))
 	defer server.Close()

@@ -19,7 +19,7 @@ type client struct {
 	target []string // labels: an address, and a port or nothing
 }
 
-// field is what a metric says of a pool.
+// field is the property of a pool that a metric has.
 type field uint8
 
 const (

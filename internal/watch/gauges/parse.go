@@ -19,7 +19,7 @@ import (
 	"github.com/kabench/kabench/internal/watch"
 )
 
-// Bounds of what is read.
+// Bounds of an answer.
 const (
 	maxBytes = 16 << 20  // of an answer
 	maxLine  = 64 << 10  // bytes; a longer one holds no gauge of a pool
@@ -120,7 +120,7 @@ func parseSample(line []byte) ([]*dto.Metric, error) {
 	return list, nil
 }
 
-// values are what an answer says of a pool.
+// values are the properties of a pool in an answer.
 type values struct {
 	client *client
 	pool   string

@@ -45,7 +45,7 @@ func serve() {
 	if err != nil {
 		panic(err)
 	}
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	l, err := net.Listen("tcp4", "127.0.0.1:80") // which is not one of the ports that connections get
 	if err != nil {
 		panic(err)
 	}
@@ -56,7 +56,10 @@ func serve() {
 		if err != nil {
 			panic(err)
 		}
-		defer c.Close()
+		go func() { // its FIN follows the client's
+			_, _ = io.Copy(io.Discard, c)
+			c.Close()
+		}()
 	}
 }
 
@@ -169,6 +172,10 @@ func TestNamespacesThatCannotBeHad(t *testing.T) {
 	if _, err := NetworkOf(c.Process.Pid); !errors.Is(err, ErrGone) {
 		t.Errorf("of a process that is gone: %v", err)
 	}
+	var init unix.Stat_t
+	if err := unix.Stat("/proc/1", &init); err != nil || os.Getuid() != 0 && int(init.Uid) == os.Getuid() {
+		t.Skip("init is not another user's: ", err)
+	}
 	errs := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and ends with the goroutine, because its user is another
@@ -183,5 +190,72 @@ func TestNamespacesThatCannotBeHad(t *testing.T) {
 	}()
 	if err := <-errs; !errors.Is(err, ErrNoRight) {
 		t.Errorf("of another user's process: %v", err)
+	}
+}
+
+// TestPortsLeft: as many connections can be opened as there are ports left, those of sockets in
+// TIME_WAIT counted, and then the kernel refuses.
+func TestPortsLeft(t *testing.T) {
+	pid, at := startInside(t)
+	n, err := NetworkOf(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	var w *sockets.Watcher
+	if err := n.Do(func() error {
+		// Otherwise the kernel uses ports in TIME_WAIT again, on loopback.
+		if err := os.WriteFile("/proc/sys/net/ipv4/tcp_tw_reuse", []byte("0"), 0); err != nil {
+			return err
+		}
+		var err error
+		w, err = sockets.New(sockets.Config{Targets: []netip.AddrPort{at}}, time.Now())
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	open := func() (net.Conn, error) { return n.DialContext(t.Context(), "tcp", at.String()) }
+	closed := []net.Conn{}
+	for i := range 30 {
+		c, err := open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i < 20 {
+			closed = append(closed, c)
+		} else {
+			defer c.Close()
+		}
+	}
+	for _, c := range closed {
+		c.Close()
+	}
+	var samples []watch.PortSample
+	for deadline := time.Now().Add(30 * time.Second); len(samples) < 3; time.Sleep(5 * time.Millisecond) {
+		l, err := w.Look()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.TimeWait == [2]int{20, 0} && len(l.Toward) == 1 {
+			samples = append(samples, watch.PortSample{At: l.At, Use: l.Toward[0]})
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after 30 s: %+v", l)
+		}
+	}
+	f, ok := watch.ForecastPorts(samples, 100)
+	if !ok || f.Left != 70 || samples[0].Use.Reuse {
+		t.Fatalf("%+v of %+v, want 70 ports left", f, samples[2].Use)
+	}
+	for i := range f.Left {
+		c, err := open()
+		if err != nil {
+			t.Fatalf("the connection %d of %d: %v", i, f.Left, err)
+		}
+		defer c.Close()
+	}
+	if _, err := open(); !errors.Is(err, unix.EADDRNOTAVAIL) {
+		t.Errorf("when no port is left: %v, want EADDRNOTAVAIL", err)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Errors of what is looked for, with its name around them.
+// Errors of processes, containers and pods, with their names around them.
 var (
 	ErrNone      = errors.New("no process of it is seen here; as root, and from the PID namespace of the host, all are")
 	ErrGone      = errors.New("there is no such process")

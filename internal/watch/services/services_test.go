@@ -50,7 +50,7 @@ func TestServices(t *testing.T) {
 				}
 			}))
 			defer server.Close()
-			s, err := Start(t.Context(), client, Options{URL: server.URL + "/x", Rate: 50, Method: http.MethodPost, Connections: 20, Idle: 30 * time.Second}, nil)
+			s, err := Start(t.Context(), client, Options{URL: server.URL + "/x", Rate: 50, Method: http.MethodPost, Connections: 100, Idle: 30 * time.Second}, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

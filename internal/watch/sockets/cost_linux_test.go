@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// crowdOf is the number of connections that the helper opens to itself, instead of what serve does.
+// crowdOf is the number of connections that the helper opens to itself; then it serves nothing.
 const crowdOf = "KABENCH_TEST_CROWD"
 
 // crowd is a process that has both ends of many connections, until its input ends.

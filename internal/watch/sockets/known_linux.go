@@ -162,7 +162,7 @@ func (k *known) learn(list []found, listeners []listener) {
 }
 
 // judge says whether a socket is the service's, and whether it leads to a target with a local
-// port that the kernel chose, whoever has it. It notes in the socket who opened the connection.
+// port that the kernel chose, also if the socket is another process's. It notes in the socket who opened the connection.
 func (k *known) judge(f *found) (ours, leads bool) {
 	to, from := k.targets[f.Remote], k.listens[f.Local.Port()]
 	if k.everyPeer && from {

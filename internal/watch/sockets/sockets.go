@@ -25,7 +25,7 @@ var (
 	ErrForeign   = errors.New("the process belongs to another user, or hides its files; watch as that user or as root, or without the process by target or port")
 )
 
-// ProcessError says why the sockets of a process cannot be told.
+// ProcessError says why the sockets of a process are not known.
 type ProcessError struct {
 	PID int
 	Err error // one of the errors above

@@ -124,7 +124,7 @@ func (w *Watcher) Look() (watch.Look, error) {
 	for i := range w.found {
 		f := &w.found[i]
 		ours, leads := w.known.judge(f)
-		if leads { // whoever has the socket: all processes share the ports
+		if leads { // also if the socket is another process's: all share the ports
 			w.count(uses, f)
 		}
 		if !ours {
@@ -182,8 +182,8 @@ func (w *Watcher) add(d *host.DiagSocket) {
 	w.found[len(w.found)-1].read(d)
 }
 
-// findOwners reads which sockets the processes have, if there are sockets of which that is
-// not known yet.
+// findOwners reads which sockets the processes have, if there are sockets whose owner is not
+// known.
 func (w *Watcher) findOwners() error {
 	if len(w.cfg.PIDs) == 0 || !w.known.asks(w.found, w.listeners) {
 		return nil

@@ -10,10 +10,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.TreeMap;
-import java.util.concurrent.Executors;
-import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 
 /** A service that calls a URL at a steady rate through its client's pool, and shows the pool's gauges. */
 final class Service {
@@ -26,6 +26,7 @@ final class Service {
     private final Map<String, Long> errors = new TreeMap<>();
     private final AtomicLong sent = new AtomicLong();
     private final AtomicLong ok = new AtomicLong();
+    private final CountDownLatch ended = new CountDownLatch(1);
 
     Service(String[] args) {
         for (int i = 0; i + 1 < args.length; i += 2) {
@@ -44,11 +45,29 @@ final class Service {
 
     void ok() {
         ok.incrementAndGet();
+        ended.countDown();
     }
 
     void failed(Throwable error) {
         synchronized (errors) {
             errors.merge(error.getClass().getName() + ": " + error.getMessage(), 1L, Long::sum);
+        }
+        ended.countDown();
+    }
+
+    /** Calls at the rate. What a busy machine delays is left out, so that no burst fills the pool. */
+    private void pace(Client client, String method, String url) {
+        long every = 1_000_000_000L / Math.max(1, number("rate"));
+        for (long due = System.nanoTime();; due = Math.max(due + every, System.nanoTime() - every)) {
+            while (System.nanoTime() < due) {
+                LockSupport.parkNanos(due - System.nanoTime());
+            }
+            sent.incrementAndGet();
+            try {
+                client.call(method, url, this);
+            } catch (RuntimeException e) {
+                failed(e);
+            }
         }
     }
 
@@ -65,21 +84,17 @@ final class Service {
             exchange.close();
         });
         server.start();
-        System.out.println("{\"metrics\":\"http://" + text("metrics-address", "127.0.0.1") + ":" + server.getAddress().getPort() + "/metrics\"}");
-        ScheduledExecutorService pace = Executors.newSingleThreadScheduledExecutor();
         String url = text("url", "");
         String method = text("method", "GET");
-        pace.scheduleAtFixedRate(() -> {
-            sent.incrementAndGet();
-            try {
-                client.call(method, url, this);
-            } catch (RuntimeException e) {
-                failed(e);
-            }
-        }, 0, 1_000_000_000L / Math.max(1, number("rate")), TimeUnit.NANOSECONDS);
+        sent.incrementAndGet();
+        client.call(method, url, this); // loads the classes of the client, which takes long
+        ended.await(10, TimeUnit.SECONDS);
+        System.out.println("{\"metrics\":\"http://" + text("metrics-address", "127.0.0.1") + ":" + server.getAddress().getPort() + "/metrics\"}");
+        Thread pace = new Thread(() -> pace(client, method, url));
+        pace.setDaemon(true);
+        pace.start();
         while (System.in.read() >= 0) {
         }
-        pace.shutdown();
         synchronized (errors) {
             StringBuilder said = new StringBuilder();
             errors.forEach((text, n) -> said.append(said.length() == 0 ? "" : ",").append('"').append(text.replaceAll("[\\\\\"\\p{Cntrl}]", " ")).append("\":").append(n));
