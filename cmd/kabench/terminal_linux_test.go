@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -90,5 +91,38 @@ func TestProgressInATerminal(t *testing.T) {
 	}
 	if strings.Contains(raw.String(), "\x1b[?25l") {
 		t.Error("the cursor was hidden")
+	}
+}
+
+// Ctrl-C ends a forecast, of which a part says nothing, and a search, which shows what it has
+// tried until then.
+func TestInterruptsEndForecastAndTune(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		seen string
+		says *regexp.Regexp // on stdout
+	}{
+		{[]string{"forecast", "idle-race", "--for", "3650d"}, "about", regexp.MustCompile(`^$`)},
+		{[]string{"tune", "idle-race", "--axis", "pool.idle_timeout=100ms..2s", "--goal", "failures = 0", "--for", "1d", "--no-run"},
+			"tune: 1 choice tried", regexp.MustCompile("stopped before the end")},
+	} {
+		t.Run(c.args[0], func(t *testing.T) {
+			t.Parallel()
+			other, tty := pseudo(t)
+			var drawn buffer
+			go io.Copy(&drawn, other) // until the terminal is closed
+			p := prepare(t, c.args...)
+			p.Stderr, p.Env = tty, append(os.Environ(), "TERM=xterm")
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { p.Process.Kill(); p.Wait() })
+			waitFor(t, "progress", func() bool { return strings.Contains(drawn.String(), c.seen) })
+			p.Process.Signal(os.Interrupt)
+			if code := p.exitCode(t); code != exit.Interrupted || !c.says.MatchString(p.stdout.String()) {
+				t.Errorf("exit code %d:\n%s\n%s", code, &p.stdout, &drawn)
+			}
+		})
 	}
 }

@@ -13,6 +13,7 @@ func BenchmarkRequest(b *testing.B) {
 		"timer":       {"pool.expiry=timer", "pool.idle_timeout=15s"},
 		"exponential": {"target.lab.delay=exp 40ms"},
 		"constant":    {"load.arrivals=constant"},
+		"tomcat":      {"pool=reactor-netty", "target.lab=tomcat"},
 	} {
 		b.Run(name, func(b *testing.B) {
 			f := factsFor(b, poisson, sets...)

@@ -19,8 +19,7 @@ type event struct {
 type kind uint8
 
 const (
-	arrived  kind = iota // a request reaches a server that serves few at the same time
-	answered             // the response is complete at the client
+	answered kind = iota // the response is complete at the client
 	cut                  // the client sees that its connection ended without a response
 	expired              // the client's time for a request is over
 	dialed               // a handshake is done, or has failed
@@ -50,6 +49,8 @@ func (q *queue) first() time.Duration {
 	}
 	return at
 }
+
+func (q *queue) count() int { return q.len + len(q.heap) }
 
 func (q *queue) push(e event) {
 	if q.len > 0 && e.at < q.last {

@@ -10,10 +10,9 @@ import (
 
 // server is the lab's server, as far as it can be forecast: see facts.go.
 type server struct {
-	opened  uint64 // connections
-	served  uint64 // requests
-	busy    int    // threads
-	waiting []event
+	opened uint64 // connections
+	served uint64 // requests
+	busy   queue  // when each thread that works will be free
 }
 
 // accepted begins the life of a connection.
@@ -38,48 +37,30 @@ func (s *server) receive(w *world, x *request, c *connection) {
 		return
 	}
 	c.closes = never
-	if w.script.Threads > 0 {
-		w.plan(ofServer, event{at: arrives, kind: arrived, x: x, c: c, turn: x.turn})
-		if at := w.deadline(x); at != never {
-			w.plan(ofLimits, event{at: at, kind: expired, x: x, turn: x.turn})
-		}
-		return
-	}
-	s.serve(w, event{at: arrives, x: x, c: c, turn: x.turn}, w.deadline(x))
+	s.serve(w, event{at: s.thread(w, arrives), x: x, c: c, turn: x.turn}, w.deadline(x))
 }
 
-// arrived gives a request that has come a thread, or lets it wait for one. An event
-// without a request is the end of another one's use of a thread.
-func (s *server) arrived(w *world, e event) {
-	if e.x == nil {
-		s.busy--
-		if len(s.waiting) > 0 {
-			next := s.waiting[0]
-			s.waiting = s.waiting[1:]
-			next.at = e.at
-			s.begins(w, next)
-		}
-		return
+// thread returns when a request that arrives then gets a thread. Requests reach the server in
+// the order in which they leave, so that each can be given its thread as it leaves.
+func (s *server) thread(w *world, arrives time.Duration) time.Duration {
+	if w.script.Threads == 0 {
+		return arrives
 	}
-	if s.busy >= w.script.Threads {
-		s.waiting = append(s.waiting, e)
-		return
+	for s.busy.first() <= arrives {
+		s.busy.pop()
 	}
-	s.begins(w, e)
+	if s.busy.count() < w.script.Threads {
+		return arrives
+	}
+	return s.busy.pop().at
 }
 
-func (s *server) begins(w *world, e event) {
-	s.busy++
-	finish := s.serve(w, e, never)
-	w.plan(ofServer, event{at: finish, kind: arrived})
-}
-
-// serve answers a request that is read at e.at, or does what the script has it do wrong,
-// and returns when it is done. Beyond the client's deadline the response is never seen.
-func (s *server) serve(w *world, e event, deadline time.Duration) (finish time.Duration) {
+// serve answers a request that is read at e.at, or does what the script has it do wrong.
+// Beyond the client's deadline the response is never seen.
+func (s *server) serve(w *world, e event, deadline time.Duration) {
 	s.served++
 	c := e.c
-	finish = e.at + w.answer(w.rng)
+	finish := e.at + w.answer(w.delays)
 	sees := event{at: finish + w.oneWay, kind: answered, x: e.x, c: c, turn: e.turn}
 	c.finish = finish
 	fault := w.script.Fault
@@ -91,15 +72,17 @@ func (s *server) serve(w *world, e event, deadline time.Duration) (finish time.D
 		}
 	}
 	if fault == script.Silent { // it waits for the client's end
-		finish = max(e.at, w.deadline(e.x)+w.oneWay)
+		finish, sees.at = max(e.at, deadline+w.oneWay), never
+	}
+	if w.script.Threads > 0 {
+		s.busy.push(event{at: finish})
 	}
 	if sees.at > deadline {
 		sees = event{at: deadline, kind: expired, x: e.x, turn: e.turn}
 		w.plan(ofLimits, sees)
-	} else if fault != script.Silent {
+	} else {
 		w.plan(ofAnswers, sees)
 	}
-	return finish
 }
 
 // endings are the faults that end an exchange, and how the client sees them.
@@ -164,7 +147,7 @@ func (s *server) responded(w *world, c *connection) (reason pool.Reason, hint ti
 	}
 	c.closes = never
 	if w.idle != nil {
-		c.closes, c.rst, c.blind = c.finish+w.idle(w.rng), w.resets, w.blind
+		c.closes, c.rst, c.blind = c.finish+w.idle(w.lates), w.resets, w.blind
 	}
 	if every := cfg.ReloadEvery; every > 0 && cfg.Reload == script.CloseIdle {
 		if at := time.Duration(c.epoch+1)*every - w.began; at < c.closes {

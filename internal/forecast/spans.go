@@ -7,6 +7,7 @@ import (
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/generator"
+	"github.com/kabench/kabench/profiles/script"
 )
 
 // span is a part of a forecast that is played by itself: with a pool that is empty at first,
@@ -18,6 +19,7 @@ type span struct {
 	warmUp time.Duration
 	counts time.Duration
 	own    bool // it has the profile's own warm-up
+	lab    bool // the server draws what kabench's own server draws
 	// arrivals, if set, are taken from a log.
 	arrivals generator.Schedule
 }
@@ -74,7 +76,7 @@ func (f *facts) spansOf(o *Options) []span {
 		}
 		list := make([]span, n)
 		for i := range list {
-			list[i] = span{seed: o.seed(i), warmUp: f.load.WarmUp, counts: o.For, own: true}
+			list[i] = span{seed: o.seed(i), warmUp: f.load.WarmUp, counts: o.For, own: true, lab: i == 0}
 		}
 		return list
 	}
@@ -164,5 +166,8 @@ func (f *facts) play(s span, beat func(at time.Duration) error) (*counter, error
 	n := newCounter(f.status)
 	w := newWorld(f, s.seed, n)
 	w.began = s.began
+	if s.lab {
+		w.delays, w.lates = script.Delays.Random(), script.LateTimers.Random()
+	}
 	return n, w.run(schedule, s, beat)
 }

@@ -27,7 +27,7 @@ func (f *facts) traceSpans(o *Options) []span {
 		}
 		list := make([]span, n)
 		for i := range list {
-			list[i] = span{seed: o.seed(i), warmUp: f.load.WarmUp, counts: o.For, own: true}
+			list[i] = span{seed: o.seed(i), warmUp: f.load.WarmUp, counts: o.For, own: true, lab: i == 0}
 			if list[i].arrivals = t.Replay(o.seed(i), 0); !covered {
 				list[i].arrivals = t.Resample(o.seed(i), 0)
 			}

@@ -12,8 +12,7 @@ import (
 
 // The flows of events. Within each, delays are mostly the same.
 const (
-	ofServer  = iota // arrived
-	ofAnswers        // answered, cut
+	ofAnswers = iota // answered, cut
 	ofLimits         // expired
 	ofDials          // dialed
 	ofWindows        // window
@@ -24,8 +23,8 @@ const (
 // world is the client, the server and the way between them.
 type world struct {
 	*facts
-	rng   *rand.Rand
-	count *counter
+	delays, lates *rand.Rand // what the server draws
+	count         *counter
 
 	now    time.Duration
 	flows  [numFlows]queue
@@ -111,7 +110,8 @@ type ending struct {
 }
 
 func newWorld(f *facts, seed uint64, count *counter) *world {
-	w := &world{facts: f, rng: rand.New(rand.NewPCG(seed, 0x666f7265)), count: count, tick: never}
+	w := &world{facts: f, count: count, tick: never}
+	w.delays, w.lates = rand.New(rand.NewPCG(seed, 0x666f7265)), rand.New(rand.NewPCG(seed, 0x6c617465))
 	for i := range w.first {
 		w.first[i] = never
 	}
@@ -227,8 +227,6 @@ func (w *world) happen(flow int) {
 	e := q.pop()
 	w.first[flow] = q.first()
 	switch e.kind {
-	case arrived:
-		w.server.arrived(w, e)
 	case answered:
 		w.answered(e)
 	case cut:

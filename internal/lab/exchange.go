@@ -170,7 +170,7 @@ func (x *exchange) expects() bool {
 }
 
 func (x *exchange) delay() *story.Ending {
-	d := x.s.draw(x.s.cfg.Delay)
+	d := x.s.draw(script.Delays, x.s.cfg.Delay)
 	if d <= 0 {
 		return nil
 	}

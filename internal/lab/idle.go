@@ -44,7 +44,7 @@ func (c *conn) setIdle(now time.Time, fault script.Fault) {
 	if idle <= 0 {
 		return
 	}
-	idle += c.s.draw(c.s.cfg.IdleLate)
+	idle += c.s.draw(script.LateTimers, c.s.cfg.IdleLate)
 	w.until = now.Add(idle)
 	w.readUntil = w.until
 	if v := c.s.cfg.TimerVsData; v == script.TimerFIN || v == script.TimerRST {

@@ -48,18 +48,18 @@ func leave(places chan struct{}) {
 // connections wait in the kernel's queue; if the queue is full, the kernel ignores
 // their SYNs. False: the server is being closed.
 func (s *Server) admit() bool {
-	if s.accepted.Load() && !serve.Sleep(s.ln.Ctx, s.draw(s.cfg.AcceptPause)) {
+	if s.accepted.Load() && !serve.Sleep(s.ln.Ctx, s.draw(script.Pauses, s.cfg.AcceptPause)) {
 		return false
 	}
 	return enter(s.ln.Ctx, s.limits.connections)
 }
 
-// draw returns the next random value of d. It takes no lock if d is zero.
-func (s *Server) draw(d script.Delay) time.Duration {
+// draw returns the next random value of d for this stream. It takes no lock if d is zero.
+func (s *Server) draw(stream script.Stream, d script.Delay) time.Duration {
 	if d == (script.Delay{}) {
 		return 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return d.Draw(s.rng)
+	return d.Draw(s.draws[stream])
 }

@@ -31,8 +31,8 @@ type Server struct {
 	tally   tally
 	late    lateness
 
-	mu  sync.Mutex
-	rng *rand.Rand // draws delays, late timers and pauses; guarded by mu
+	mu    sync.Mutex
+	draws map[script.Stream]*rand.Rand // guarded by mu
 
 	openMu sync.Mutex
 	open   map[*conn]struct{} // guarded by openMu
@@ -61,7 +61,10 @@ func Start(cfg script.Server, addr string) (*Server, error) {
 		}
 	}
 	s := &Server{cfg: cfg, ln: ln, limits: newLimits(cfg), tally: tally{most: keepIDs},
-		rng: rand.New(rand.NewPCG(1, 2)), open: map[*conn]struct{}{}}
+		draws: map[script.Stream]*rand.Rand{}, open: map[*conn]struct{}{}}
+	for _, stream := range []script.Stream{script.Delays, script.LateTimers, script.Pauses} {
+		s.draws[stream] = stream.Random()
+	}
 	if cfg.TLS {
 		if s.tls, s.cert, err = serve.SelfSigned(ln.TCP.Addr()); err != nil {
 			ln.Close()

@@ -226,7 +226,7 @@ func TestDelaysRepeat(t *testing.T) {
 	cfg := script.Server{Delay: script.Delay{Form: script.Exponential, A: time.Millisecond}}
 	a, b := start(t, cfg), start(t, cfg)
 	for i := range 100 {
-		if x, y := a.draw(cfg.Delay), b.draw(cfg.Delay); x != y {
+		if x, y := a.draw(script.Delays, cfg.Delay), b.draw(script.Delays, cfg.Delay); x != y {
 			t.Fatalf("delay %d: %v and %v", i, x, y)
 		}
 	}

@@ -30,6 +30,7 @@ func TestTableCountsWhatAgrees(t *testing.T) {
 	made := func(failed, opened uint64) *results.Run {
 		run := &results.Run{}
 		run.Counts.Started, run.Counts.Failed, run.Connections.Opened = 1000, failed, opened
+		run.Forecast = &results.Simulation{Figures: []results.SimulatedCount{{Path: "connections.opened", Low: 95, High: 105}}}
 		return run
 	}
 	text := table([]row{
@@ -37,7 +38,7 @@ func TestTableCountsWhatAgrees(t *testing.T) {
 		{forecast: made(100, 100), run: made(12, 50)},
 		{forecast: made(0, 1), run: made(0, 1), invalid: "late"},
 	}, 1, time.Minute)
-	for _, want := range []string{"Of 3 profiles", "2 runs were valid", "interval in 1 of them", "within 5 % in 1,", "+100.0 %", "**no**", "not judged"} {
+	for _, want := range []string{"Of 3 profiles", "2 runs were valid", "interval in 1 of them", "within 5 % in 1 and within the interval of 95 % of the forecast's runs in 1,", "95 to 105", "+100.0 %", "**no**", "not judged"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in\n%s", want, text)
 		}

@@ -88,6 +88,18 @@ func (r *row) openedOff() float64 {
 	return off(float64(r.forecast.Connections.Opened), float64(r.run.Connections.Opened))
 }
 
+// openedLikely is the interval of the connections that 95 % of the forecast's runs opened, and
+// whether the run's lie in it.
+func (r *row) openedLikely() (low, high float64, in bool) {
+	for _, f := range r.forecast.Forecast.Figures {
+		if f.Path == "connections.opened" {
+			n := float64(r.run.Connections.Opened)
+			return f.Low, f.High, n >= f.Low && n <= f.High
+		}
+	}
+	return 0, 0, false
+}
+
 // exhausted is how many requests got no port.
 func exhausted(run *results.Run) float64 {
 	return float64(run.FailureCounts()[results.MeasureFailureRate+".connect.port_exhausted"])
@@ -96,7 +108,7 @@ func exhausted(run *results.Run) float64 {
 // table is the rows as Markdown, with the sums first.
 func table(rows []row, seed uint64, lasts time.Duration) string {
 	var b strings.Builder
-	judged, rates, opened, ports, portsAgree := 0, 0, 0, 0, 0
+	judged, rates, opened, likely, ports, portsAgree := 0, 0, 0, 0, 0, 0
 	for _, r := range rows {
 		if r.invalid != "" {
 			continue
@@ -108,6 +120,9 @@ func table(rows []row, seed uint64, lasts time.Duration) string {
 		if math.Abs(r.openedOff()) <= 0.05 {
 			opened++
 		}
+		if _, _, in := r.openedLikely(); in {
+			likely++
+		}
 		if r.ports {
 			ports++
 			if math.Abs(off(exhausted(r.forecast), exhausted(r.run))) <= 0.10 {
@@ -115,19 +130,20 @@ func table(rows []row, seed uint64, lasts time.Duration) string {
 			}
 		}
 	}
-	fmt.Fprintf(&b, "Of %d profiles drawn with seed %d and run for %v each, %d runs were valid. The forecast's failure rate lies in the run's 95 %% interval in %d of them, connections opened are within 5 %% in %d, and requests without a port within 10 %% in %d of %d. Made on %s: %s, %d cores, %s.\n\n",
-		len(rows), seed, lasts, judged, rates, opened, portsAgree, ports, time.Now().UTC().Format(time.DateOnly), runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version())
-	fmt.Fprintln(&b, "| profile | failure rate: forecast | run, 95 % interval | agrees | opened: forecast | run | off |")
-	fmt.Fprintln(&b, "| --- | --- | --- | --- | --- | --- | --- |")
+	fmt.Fprintf(&b, "Of %d profiles drawn with seed %d and run for %v each, %d runs were valid. The forecast's failure rate lies in the run's 95 %% interval in %d of them, connections opened are within 5 %% in %d and within the interval of 95 %% of the forecast's runs in %d, and requests without a port are within 10 %% in %d of %d. Made on %s: %s, %d cores, %s.\n\n",
+		len(rows), seed, lasts, judged, rates, opened, likely, portsAgree, ports, time.Now().UTC().Format(time.DateOnly), runtime.GOOS+"/"+runtime.GOARCH, runtime.NumCPU(), runtime.Version())
+	fmt.Fprintln(&b, "| profile | failure rate: forecast | run, 95 % interval | agrees | opened: forecast | 95 % of its runs | run | off |")
+	fmt.Fprintln(&b, "| --- | --- | --- | --- | --- | --- | --- | --- |")
 	for _, r := range rows {
 		low, high := r.interval()
+		least, most, _ := r.openedLikely()
 		agrees := map[bool]string{true: "yes", false: "**no**"}[r.rateAgrees()]
 		if r.invalid != "" {
 			agrees = "not judged: the run is invalid"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s, %s to %s | %s | %d | %d | %+.1f %% |\n", r.about,
+		fmt.Fprintf(&b, "| %s | %s | %s, %s to %s | %s | %d | %.0f to %.0f | %d | %+.1f %% |\n", r.about,
 			results.FormatPercent(rate(r.forecast)), results.FormatPercent(rate(r.run)), results.FormatPercent(low), results.FormatPercent(high), agrees,
-			r.forecast.Connections.Opened, r.run.Connections.Opened, 100*r.openedOff())
+			r.forecast.Connections.Opened, least, most, r.run.Connections.Opened, 100*r.openedOff())
 	}
 	fmt.Fprintln(&b)
 	return b.String()

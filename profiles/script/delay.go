@@ -123,6 +123,20 @@ func (d Delay) Draw(r *rand.Rand) time.Duration {
 	return time.Duration(min(max(v, 0), float64(maxDelay)))
 }
 
+// Stream is what a server draws random times for. Each has random numbers of its own, so that
+// the times for one do not depend on when others are drawn.
+type Stream uint64
+
+const (
+	Delays Stream = 2 + iota
+	LateTimers
+	Pauses
+)
+
+// Random returns the random numbers that the lab's server draws: always the same ones, so
+// servers with the same script draw the same times in the order of their requests.
+func (s Stream) Random() *rand.Rand { return rand.New(rand.NewPCG(1, uint64(s))) }
+
 func (d Delay) String() string {
 	switch d.Form {
 	case Constant:

@@ -117,17 +117,38 @@ func k6JSON(c *clock, wanted bool) *format {
 		if !gjson.ValidBytes(b) {
 			return wrong
 		}
-		v := gjson.GetManyBytes(b, "type", "metric", "data.time", "data.value", "data.tags.url")
-		if v[0].Str != "Point" || v[1].Str != k6Lasted {
+		// One walk over the line: each path that is asked for would be another.
+		kind, metric, data := "", "", gjson.Result{}
+		gjson.ParseBytes(b).ForEach(func(key, v gjson.Result) bool {
+			switch key.Str {
+			case "type":
+				kind = v.Str
+			case "metric":
+				metric = v.Str
+			case "data":
+				data = v
+			}
+			return true
+		})
+		if kind != "Point" || metric != k6Lasted {
 			return skipped
 		}
 		ok := false
-		if e.stamp, ok = c.read([]byte(v[2].Str)); !ok {
+		data.ForEach(func(key, v gjson.Result) bool {
+			switch key.Str {
+			case "time":
+				e.stamp, ok = c.read([]byte(v.Str))
+			case "value":
+				e.took = milliseconds(v.Num)
+			case "tags":
+				if wanted {
+					e.target([]byte(v.Get("url").Str))
+				}
+			}
+			return true
+		})
+		if !ok {
 			return wrong
-		}
-		e.took = milliseconds(v[3].Num)
-		if wanted {
-			e.target([]byte(v[4].Str))
 		}
 		return taken
 	}

@@ -196,11 +196,17 @@ func NoTimerMet(run *results.Run) string {
 	switch {
 	case !run.Complete || timersMet(run) || run.Connections.Opened == 0:
 		return ""
-	case run.Idle.Longest == 0:
+	case run.Idle.Longest == 0, run.Reuse.Reused == 0 && run.Idle.AtLease.Count == 0 && closedEach(run):
 		return "No connection was used again or kept idle, so no idle timer could be met."
 	}
 	return fmt.Sprintf("No connection was idle for more than %s: idle timers above that, the server's or a balancer's, were never met. To meet one, use a lower load.rate, bursts, or a longer run.",
 		results.FormatSeconds(run.Idle.Longest))
+}
+
+// closedEach reports whether every connection ended after its only response, as the server had
+// said.
+func closedEach(run *results.Run) bool {
+	return run.Connections.Opened > 0 && run.Connections.Evictions["server_said_close"] >= run.Connections.Opened
 }
 
 // renderIdle writes how long connections were idle.

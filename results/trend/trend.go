@@ -54,6 +54,9 @@ func (p *Point) At() string { return p.Start.UTC().Format("2006-01-02 15:04") }
 func Points(k *record.Archive, link string) (points []Point, notes []string) {
 	for i := range k.Runs {
 		r := &k.Runs[i]
+		if r.Run != nil && r.Run.Forecast != nil {
+			notes = append(notes, fmt.Sprintf("%s is in no trend: it was forecast, and a trend is made of runs", cmp.Or(r.Name, r.Run.Name)))
+		}
 		if r.Run == nil || r.Run.Start.IsZero() {
 			continue
 		}

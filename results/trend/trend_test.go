@@ -141,3 +141,12 @@ func TestPoints(t *testing.T) {
 		t.Errorf("%+v, %q", points, notes)
 	}
 }
+
+// A forecast is in no trend, and that is said.
+func TestPointsOfAForecast(t *testing.T) {
+	k := &record.Archive{Runs: []record.ArchivedRun{{Name: "orders", Run: &results.Run{Forecast: &results.Simulation{}}}}}
+	points, notes := Points(k, "")
+	if len(points) != 0 || len(notes) != 1 || !strings.Contains(notes[0], "orders is in no trend: it was forecast") {
+		t.Errorf("%v, %q", points, notes)
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/kabench/kabench/internal/cli"
 	"github.com/kabench/kabench/internal/interrupt"
+	"github.com/kabench/kabench/results"
 )
 
 // catch returns a context for work on virtual time, which the first signal ends; stop and
@@ -57,6 +58,6 @@ func (p *progress) share(done float64) {
 func (p *progress) trial(done, most int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	line := fmt.Sprintf("%s: %d choices tried, at most %d", p.what, done, most)
+	line := fmt.Sprintf("%s: %s tried, at most %d", p.what, results.FormatCount(uint64(done), "choice"), most)
 	p.Draw(time.Since(p.begun), []string{line}, line)
 }

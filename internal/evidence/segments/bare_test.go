@@ -6,7 +6,7 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
-// bare returns the connections of a story of which only headers were seen.
+// bare returns the connections of a story, from the headers alone.
 func bare(t testing.TB, text string) []evidence.Connection {
 	t.Helper()
 	var all []evidence.Connection

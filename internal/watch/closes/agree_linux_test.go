@@ -166,6 +166,7 @@ type pair struct{ client, server *net.TCPConn }
 // pairs opens connections to a listener.
 type pairs struct {
 	listener *net.TCPListener
+	dial     func(*net.TCPAddr) (*net.TCPConn, error)
 	mu       sync.Mutex
 }
 
@@ -180,7 +181,7 @@ func listen(t testing.TB, address string) *pairs {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	return &pairs{listener: l.(*net.TCPListener)}
+	return &pairs{listener: l.(*net.TCPListener), dial: func(to *net.TCPAddr) (*net.TCPConn, error) { return net.DialTCP("tcp", nil, to) }}
 }
 
 func (p *pairs) addr() netip.AddrPort { return p.listener.Addr().(*net.TCPAddr).AddrPort() }
@@ -189,7 +190,7 @@ func (p *pairs) addr() netip.AddrPort { return p.listener.Addr().(*net.TCPAddr).
 func (p *pairs) open(t testing.TB) pair {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c, err := net.DialTCP("tcp", nil, p.listener.Addr().(*net.TCPAddr))
+	c, err := p.dial(p.listener.Addr().(*net.TCPAddr))
 	if err != nil {
 		t.Error(err)
 		return pair{}

@@ -148,7 +148,9 @@ func (f *Fold) state(e *watch.Event) {
 		l.Older = !begins
 	}
 	l.identify(e)
-	f.flows[l.Flow] = l
+	if l.Flow.Local.Port() != 0 {
+		f.flows[l.Flow] = l
+	}
 	if l.step(e); e.To == closed {
 		f.ended = append(f.ended, l)
 	}

@@ -26,6 +26,9 @@ const (
 	maxEnds  = 10_000
 )
 
+// ring is ringSize; a test has a smaller one.
+var ring uint32 = ringSize
+
 // Layer watches the sockets. Its methods may not be called concurrently.
 type Layer struct {
 	sees   watch.Sees
@@ -69,7 +72,7 @@ func (l *Layer) open(want Want, start time.Time) error {
 		to   **ebpf.Map
 		spec ebpf.MapSpec
 	}{
-		{&l.events, ebpf.MapSpec{Name: "kabench_events", Type: ebpf.RingBuf, MaxEntries: ringSize}},
+		{&l.events, ebpf.MapSpec{Name: "kabench_events", Type: ebpf.RingBuf, MaxEntries: ring}},
 		{&l.ends, ebpf.MapSpec{Name: "kabench_ends", Type: ebpf.Hash, KeySize: endSize, ValueSize: 4, MaxEntries: maxEnds}},
 		{&l.lost, ebpf.MapSpec{Name: "kabench_lost", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 	} {
