@@ -27,6 +27,7 @@ type Watch struct {
 	open    map[Flow]*life
 	ended   []*life
 	at      map[Flow]int           // in ended, of the newest
+	cookies map[uint64]Flow        // of open
 	told    map[Flow]time.Duration // connections that were reported before their packets were over, by their beginning
 	ending  bool
 	later   []question
@@ -48,7 +49,7 @@ type Watch struct {
 // nil, says whether a connection that no look has shown is the service's, and whether the
 // service accepted it; otherwise it is if it goes to a server that the service uses, or comes to one of its ports.
 func New(done func(*evidence.Connection), mine func(Flow) (accepted, ok bool)) *Watch {
-	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]int{}, told: map[Flow]time.Duration{}, servers: map[netip.AddrPort]bool{}, own: map[netip.AddrPort]bool{}}
+	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]int{}, cookies: map[uint64]Flow{}, told: map[Flow]time.Duration{}, servers: map[netip.AddrPort]bool{}, own: map[netip.AddrPort]bool{}}
 	w.Sum.begin()
 	w.lives = segments.NewLives(func(*evidence.Connection) {}, nil)
 	w.lives.Ended = w.captured
@@ -148,6 +149,8 @@ func (w *Watch) vanished(l *life, gap time.Duration) ending {
 	e.at, e.slack = g.At, 0
 	fin := g.Written > 0 && acked(&g.Socket) > g.Written
 	switch {
+	case l.carried && g.Bytes == [2]uint64{} && g.Written == 0:
+		e.by, e.how, e.why = ours, evidence.RST, "this end gave it up, and sent a RST: the kernel had cleared its counters"
 	case fin:
 		e.why = "this end's FIN was acknowledged, and no TIME_WAIT is left here: the other end closed first"
 	case g.Bytes[1] == l.bytes[theirs]+1:
@@ -182,6 +185,7 @@ func (w *Watch) socket(s *Socket, at, gap time.Duration, first bool) {
 	w.server(l)
 	if s.Cookie != 0 {
 		l.cookie = s.Cookie
+		w.cookies[s.Cookie] = s.Flow
 	}
 	l.looked, l.state = at, s.State
 	l.update(s, at, closing(s.State))
@@ -212,6 +216,12 @@ func (w *Watch) begin(f Flow, accepted bool, at time.Duration) *life {
 // TIME_WAIT is left of it.
 func (w *Watch) Gone(g *Gone) {
 	w.pass(g.At)
+	if g.Flow.Remote.Port() == 0 { // this end gave it up, and the kernel has forgotten its peer
+		known := false
+		if g.Flow, known = w.cookies[g.Cookie]; !known {
+			return
+		}
+	}
 	l := w.open[g.Flow]
 	if l != nil && l.cookie != 0 && g.Cookie != 0 && l.cookie != g.Cookie {
 		return // an earlier one
@@ -306,6 +316,7 @@ func (w *Watch) finish(l *life) {
 		l.over = w.momentOf(l)
 	}
 	delete(w.open, l.flow)
+	delete(w.cookies, l.cookie)
 	if len(w.ended) >= maxEnded {
 		w.report(w.ended[0])
 		w.drop(1)

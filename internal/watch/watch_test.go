@@ -79,6 +79,9 @@ func (k *world) look(to time.Duration) {
 func (k *world) gone(n int, written uint64) {
 	s := *k.all[n]
 	s.Sent, s.Received, s.State = k.now-k.at[n][0], k.now-k.at[n][1], "CLOSE"
+	if s.Bytes == [2]uint64{} {
+		s.Flow.Remote = netip.AddrPort{} // as the kernel does
+	}
 	delete(k.all, n)
 	k.w.Gone(&Gone{At: k.now, Socket: s, Written: written})
 }
@@ -135,6 +138,12 @@ func TestWhoClosedAsEachLayerShowsIt(t *testing.T) {
 			k.look(5100 * ms)
 		}, evidence.ByClient, evidence.FIN, evidence.Seen, 5040 * ms},
 		"it was reset while it was idle": {func(k *world) { k.now = 5040 * ms; k.gone(1, 100); k.look(5100 * ms) }, evidence.ByServer, evidence.RST, evidence.Inferred, 5040 * ms},
+		"this end gave it up": {func(k *world) {
+			k.now = 5040 * ms
+			k.all[1].Bytes = [2]uint64{}
+			k.gone(1, 0)
+			k.look(5100 * ms)
+		}, evidence.ByClient, evidence.RST, evidence.Inferred, 5040 * ms},
 		"the kernel reports the server's FIN": {func(k *world) {
 			k.now = 5013 * ms
 			k.ended(1, evidence.ByServer, evidence.FIN)
@@ -444,7 +453,7 @@ func TestMemoryIsBounded(t *testing.T) {
 			peak = max(peak, m.HeapAlloc)
 		}
 	}
-	if len(w.open) > 20 || len(w.ended) > 100 || len(w.told) > 0 || len(w.series.Points) > maxPoints || len(r.list) > 1300 {
+	if len(w.open) > 20 || len(w.ended) > 100 || len(w.told) > 0 || len(w.cookies) > 20 || len(w.series.Points) > maxPoints || len(r.list) > 1300 {
 		t.Errorf("open %d, ended %d, told %d, points %d, kept %d", len(w.open), len(w.ended), len(w.told), len(w.series.Points), len(r.list))
 	}
 	if peak > 64<<20 {

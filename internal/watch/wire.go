@@ -77,6 +77,7 @@ func (w *Watch) lifeOf(c *evidence.Connection) *life {
 		}
 		if l := w.open[f]; l != nil && overlap(l, c) {
 			delete(w.open, f)
+			delete(w.cookies, l.cookie)
 			l.over = c.Until
 			if c.Close.How == evidence.Open {
 				w.Sum.Open++

@@ -46,10 +46,11 @@ type session struct {
 	old      []string
 }
 
-func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
+// newSession opens the layers of a watch.
+func newSession(s *cli.Streams, o *options) (*session, error) {
 	at, err := o.find()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d := &session{s: s, o: o, at: at, began: time.Now(), ring: &watch.Ring{}, headers: &headers{}, progress: cli.NewProgress(s)}
 	d.cpu, _ = host.CPUTime()
@@ -57,7 +58,13 @@ func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
 	if len(o.conditions) > 0 {
 		d.ring.Last, d.headers.last = o.ring, o.ring
 	}
-	if d.layers, err = o.open(d.began, at, d.w.Ended); err != nil {
+	d.layers, err = o.open(d.began, at, d.w.Ended)
+	return d, err
+}
+
+func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
+	d, err := newSession(s, o)
+	if err != nil {
 		return err
 	}
 	if err := d.claim(); err != nil {
