@@ -60,7 +60,7 @@ func TestWhoClosedFirstEqualsTheCapture(t *testing.T) {
 		"all layers": nil, "sockets and kernel": {"sockets", "kernel"}, "plain user": {"sockets"},
 	} {
 		o := &options{targets: []string{target.String()}, to: []netip.AddrPort{target}, every: 100 * time.Millisecond, layers: layers}
-		d, err := newSession(cli.NewStreams(io.Discard, io.Discard), o)
+		d, err := newSession(t.Context(), cli.NewStreams(io.Discard, io.Discard), o)
 		if err != nil {
 			t.Fatal(err)
 		}

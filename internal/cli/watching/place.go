@@ -25,7 +25,7 @@ type service struct {
 }
 
 // find finds the processes and the network namespace that the flags name.
-func (o *options) find() (*service, error) {
+func (o *options) find(ctx context.Context) (*service, error) {
 	p := &service{}
 	var err error
 	switch {
@@ -37,7 +37,14 @@ func (o *options) find() (*service, error) {
 		p.again = func() ([]int, error) { return place.ByPod(o.pod) }
 	}
 	if p.again != nil {
-		if p.pids, err = p.again(); err != nil {
+		for p.pids, err = p.again(); o.wait && errors.Is(err, place.ErrNone); p.pids, err = p.again() {
+			select {
+			case <-time.After(findEvery):
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		if err != nil {
 			return nil, err
 		}
 	}

@@ -25,6 +25,7 @@ type options struct {
 	listens   []string
 	container string
 	pod       string
+	wait      bool
 	metrics   string
 	length    time.Duration
 	out       string
@@ -91,6 +92,7 @@ input; 130 stopped before --for was over.`,
 	f.StringArrayVar(&o.listens, "listen", nil, "watch connections that are accepted at this port, :PORT; may be repeated")
 	f.StringVar(&o.container, "container", "", "watch the processes of this container, by its id or the beginning of it")
 	f.StringVar(&o.pod, "pod", "", "watch the processes of this pod, by its uid, or by its name in Kubernetes")
+	f.BoolVar(&o.wait, "wait", false, "with --container or --pod: wait until it is there")
 	f.StringVar(&o.metrics, "metrics", "", "URL at which the service shows its pool's gauges to Prometheus")
 	f.DurationVar(&o.length, "for", 0, "how long to watch (default: until Ctrl-C or the end of the service)")
 	f.StringVar(&o.out, "out", "", "directory for the results, or none to keep nothing (default kabench-results/TIME-watch)")
@@ -120,6 +122,8 @@ func (o *options) check(c *cobra.Command) error {
 		return wrong("--pid %d: a process has a number above 0", o.pid)
 	case o.container != "" && o.pod != "", o.pid != 0 && (o.container != "" || o.pod != ""):
 		return wrong("--pid, --container and --pod each name the processes; give one of them")
+	case o.wait && o.container == "" && o.pod == "":
+		return wrong("--wait needs --container or --pod")
 	case o.length < 0, c.Flags().Changed("for") && o.length == 0:
 		return wrong("--for %v: want a time above 0, for example 10m", o.length)
 	case o.every < 10*time.Millisecond:

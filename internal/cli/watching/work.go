@@ -47,8 +47,8 @@ type session struct {
 }
 
 // newSession opens the layers of a watch.
-func newSession(s *cli.Streams, o *options) (*session, error) {
-	at, err := o.find()
+func newSession(ctx context.Context, s *cli.Streams, o *options) (*session, error) {
+	at, err := o.find(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +63,7 @@ func newSession(s *cli.Streams, o *options) (*session, error) {
 }
 
 func watchService(c *cobra.Command, s *cli.Streams, o *options) error {
-	d, err := newSession(s, o)
+	d, err := newSession(c.Context(), s, o)
 	if err != nil {
 		return err
 	}
