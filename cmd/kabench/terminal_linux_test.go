@@ -94,7 +94,7 @@ func TestProgressInATerminal(t *testing.T) {
 	}
 }
 
-// Ctrl-C ends a forecast, of which a part says nothing, and a search, which shows what it has
+// Ctrl-C ends a forecast, whose parts say nothing, and a search, which shows what it has
 // tried until then.
 func TestInterruptsEndForecastAndTune(t *testing.T) {
 	t.Parallel()

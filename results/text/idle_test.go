@@ -7,7 +7,7 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-// What a run says of idle timers that no connection could meet fits what its server did.
+// The sentence about idle timers that no connection could meet fits what the server did.
 func TestNoTimerMet(t *testing.T) {
 	run := func(change func(*results.Run)) *results.Run {
 		r := &results.Run{Complete: true}

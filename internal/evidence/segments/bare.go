@@ -19,26 +19,50 @@ const (
 	mostAlert  = 53
 )
 
-// farewell is how long after an alert the FIN of the same end follows at most.
+// farewell is how long after an alert, or another goodbye, the first FIN or RST follows at
+// most.
 const farewell = 10 * time.Millisecond
 
-// tail is the newest piece of the server, if it is as long as an alert and nothing else needs
-// it: no request waits for it.
+// tail are the newest pieces of the server, if they are as short as alerts.
 type tail struct {
 	mark
-	cut  bool          // it was taken for a part of the response
-	done time.Duration // the end of the response without it
+	cut  bool          // they were taken for a part of a response
+	nth  int           // that response's number on the connection
+	done time.Duration // the end of that response without them
 }
+
+// brief is an exchange of two short messages, which may be the goodbyes of both ends.
+type brief struct {
+	exchange evidence.Exchange
+	begun    time.Duration
+	size     uint32
+}
+
+// maxBrief is how many of them are held back until it is known whether the connection goes on.
+const maxBrief = 4
 
 // takeBare takes bytes of one side whose headers alone were seen.
 func (t *talk) takeBare(side int, p piece) {
+	short := p.length >= leastAlert && p.length <= mostAlert
+	last := tail{mark: mark{seen: true, order: p.order, at: p.at, seq: p.seq + uint32(p.length), ack: p.ack, acks: p.acks, number: p.number, guess: true}}
 	if side == client {
-		t.tail = tail{}
+		if p.length > mostAlert {
+			t.tail = tail{}
+		}
+		if n := len(t.briefs); n > 0 && (p.length > mostAlert || p.at-t.briefs[n-1].exchange.Done > farewell) {
+			t.takeBriefs()
+		}
+		t.got = 0
+		if t.bye = (mark{}); short {
+			t.bye = last.mark
+		}
 		t.askOrContinue(p)
 		return
 	}
-	short := p.length >= leastAlert && p.length <= mostAlert
-	last := tail{mark: mark{seen: true, order: p.order, at: p.at, seq: p.seq + uint32(p.length), ack: p.ack, acks: p.acks, number: p.number, guess: true}}
+	t.got += p.length
+	if !short {
+		t.bye = mark{}
+	}
 	switch {
 	case len(t.pending) > 0 && !t.responds && p.acks && !after(p.ack, t.pending[0].from):
 		// It left before the request had come, so it is no response to it.
@@ -49,24 +73,108 @@ func (t *talk) takeBare(side int, p piece) {
 	case len(t.pending) == 0 && !t.responds && !t.missed && short:
 		t.tail = last
 		return
-	}
-	if t.tail = (tail{}); short && t.responds {
-		last.cut, last.done = true, t.current.Done
+	case short && t.responds:
+		last.cut, last.nth, last.done = true, t.count+len(t.briefs)+1, t.current.Done
+		if old := &t.tail; old.cut && old.nth == last.nth && p.at-old.at <= farewell {
+			last.done = old.done
+		}
 		t.tail = last
+	case t.tail.seen && len(t.pending) > 0 && t.pending[0].to-t.pending[0].from <= mostAlert:
+		// A short response to a short request: the goodbye before it may still be one.
+	default:
+		t.tail = tail{}
 	}
 	t.moreResponse(p)
 }
 
-// farewell takes the server's last piece for an alert if its FIN follows at once.
+// holdBack holds the current exchange back if both its messages are short.
+func (t *talk) holdBack(at time.Duration) bool {
+	if !t.bare || len(t.pending) == 0 {
+		return false
+	}
+	q := &t.pending[0]
+	if q.to-q.from > mostAlert || t.got > 2*mostAlert {
+		return false
+	}
+	if len(t.briefs) == maxBrief {
+		t.takeBriefs()
+	}
+	t.current.Done = at
+	t.briefs = append(t.briefs, brief{t.current, t.begun, q.to - q.from})
+	return true
+}
+
+// takeBriefs counts the exchanges that were held back.
+func (t *talk) takeBriefs() {
+	for _, b := range t.briefs {
+		if t.doneAt != evidence.NotSeen && b.begun != evidence.NotSeen {
+			t.longest = max(t.longest, b.begun-t.doneAt)
+		}
+		t.keep(b.exchange)
+		t.doneAt = b.exchange.Done
+		t.noteSize(b.size)
+	}
+	t.briefs = t.briefs[:0]
+}
+
+// leave returns when the first FIN or RST was seen, or NotSeen.
+func (l *life) leave() time.Duration {
+	at := evidence.NotSeen
+	for _, m := range []*mark{&l.flows[client].fin, &l.flows[server].fin, &l.rst} {
+		if m.seen && (at == evidence.NotSeen || m.at < at) {
+			at = m.at
+		}
+	}
+	return at
+}
+
+// farewell takes short messages right before and after the first FIN or RST for goodbyes: no
+// exchanges, and no part of a response.
 func (l *life) farewell() {
-	t, fin := &l.talk, &l.flows[server].fin
-	if !t.bare || !t.tail.seen || !fin.seen || fin.guess || fin.seq != t.tail.seq+1 || fin.at-t.tail.at > farewell {
+	t := &l.talk
+	if !t.bare {
 		return
 	}
-	if t.alerts[server] = t.tail.mark; t.tail.cut && t.responds {
+	end := l.leave()
+	if end != evidence.NotSeen {
+		n := len(t.briefs)
+		for n > 0 && t.briefs[n-1].begun >= end-farewell {
+			n--
+		}
+		t.briefs = t.briefs[:n]
+	}
+	t.takeBriefs()
+	if mine, theirs := &l.flows[server].fin, &l.flows[client].fin; t.bye.seen && (t.least == 0 || t.least > mostAlert) {
+		// The client's close_notify, which the server answered by a FIN before the client's own.
+		if theirs.seen && !theirs.guess && theirs.seq == t.bye.seq+1 && theirs.at-t.bye.at <= farewell && mine.seen && mine.order < theirs.order && mine.order > t.bye.order {
+			t.alerts[client] = t.bye
+		}
+	}
+	if end == evidence.NotSeen || !t.tail.seen || end-t.tail.at > farewell {
+		return
+	}
+	if l.saidGoodbye() {
+		t.alerts[server] = t.tail.mark
+	}
+	switch n := len(t.exchanges); {
+	case !t.tail.cut:
+	case t.responds && t.tail.nth == t.count+1:
 		t.current.Done = t.tail.done
+	case t.tail.nth == t.count && n > 0:
+		t.exchanges[n-1].Done, t.doneAt = t.tail.done, t.tail.done
 	}
 	t.tail = tail{}
+}
+
+// saidGoodbye reports whether the tail is the server's close_notify: its FIN follows, or, after
+// a silence, that of the client, which has read it.
+func (l *life) saidGoodbye() bool {
+	tail, mine, theirs := &l.talk.tail, &l.flows[server].fin, &l.flows[client].fin
+	if mine.seen && !mine.guess && mine.seq == tail.seq+1 && mine.at-tail.at <= farewell {
+		return true
+	}
+	silence := !tail.cut || tail.at-tail.done > farewell
+	return silence && theirs.seen && theirs.acks && theirs.order > tail.order && !after(tail.seq, theirs.ack)
 }
 
 // carries reports whether a request without a response may be one. Short ones may be none,
@@ -77,8 +185,8 @@ func (t *talk) carries(q *request) bool {
 }
 
 // noteSize remembers the shortest request that was answered.
-func (t *talk) noteSize(q *request) {
-	if size := q.to - q.from; t.bare && (t.least == 0 || size < t.least) {
+func (t *talk) noteSize(size uint32) {
+	if t.bare && (t.least == 0 || size < t.least) {
 		t.least = size
 	}
 }

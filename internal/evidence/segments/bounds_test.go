@@ -79,10 +79,10 @@ func TestManyExchanges(t *testing.T) {
 
 // calm is a connection with ten exchanges that the client closes: no request meets a
 // close.
-func calm(t testing.TB) []Segment {
+func calm(t testing.TB, request, response string) []Segment {
 	text := "0 c S\n10 s S.\n10 c .\n"
 	for range 10 {
-		text += "20 c P. GET\n25 s .\n31 s P. OK\n31 c .\n"
+		text += "20 c P. " + request + "\n25 s .\n31 s P. " + response + "\n31 c .\n"
 	}
 	list := story(t, text+"4000 c F.\n4010 s F.\n4010 c .", [2]uint32{7, 9})
 	for i := range list {
@@ -94,7 +94,11 @@ func calm(t testing.TB) []Segment {
 // Segments that are missing, seen twice or seen in another order make no race out of a
 // connection without one.
 func TestDamageMakesNoRace(t *testing.T) {
-	whole := calm(t)
+	damage(t, calm(t, "GET", "OK"), false)
+	damage(t, calm(t, "len=120", "len=300"), true)
+}
+
+func damage(t *testing.T, whole []Segment, bare bool) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 3000 {
 		var list []Segment
@@ -124,6 +128,7 @@ func TestDamageMakesNoRace(t *testing.T) {
 				t.Fatalf("round %d: %s", round, sum(*c))
 			}
 		}, nil)
+		v.Bare = bare
 		for _, s := range list {
 			v.Add(&s)
 		}
@@ -138,9 +143,10 @@ func FuzzSegments(f *testing.F) {
 		for _, s := range story(f, s.text, [2]uint32{1000, 2000}) {
 			b = append(b, encode(&s)...)
 		}
-		f.Add(b)
+		f.Add(b, false)
+		f.Add(b, true)
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, b []byte, bare bool) {
 		opened, done := 0, 0
 		v := NewLives(func(c *evidence.Connection) {
 			done++
@@ -156,6 +162,7 @@ func FuzzSegments(f *testing.F) {
 				}
 			}
 		}, nil)
+		v.Bare = bare
 		var at time.Duration
 		for len(b) > 16 {
 			s, n := decode(b)

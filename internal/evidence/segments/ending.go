@@ -13,10 +13,10 @@ func (l *life) finish(until time.Duration) evidence.Connection {
 		l.settle(true)
 	}
 	t, c := &l.talk, &l.c
-	l.farewell()
 	if t.responds && l.responseOver() {
 		t.answered(t.current.Done)
 	}
+	l.farewell()
 	c.TLS, c.Other = t.protocol == overTLS, t.other()
 	t.trim()
 	c.Exchanges, c.Requests, c.LongestIdle, c.Unasked = t.exchanges, t.count, t.longest, t.unasked

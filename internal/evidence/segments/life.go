@@ -188,9 +188,6 @@ func (l *life) data(side int, s *Segment) {
 	if s.Len > 0 && f.known && (!l.flows[1-side].acks || f.next == l.flows[1-side].ack) {
 		f.since = s.At
 	}
-	if side == client && s.Len > 0 {
-		l.farewell()
-	}
 	p := piece{
 		seq: seq, length: s.Len, payload: s.Payload[:min(len(s.Payload), s.Len)], begin: true,
 		order: l.order, at: s.At, ack: s.Ack, acks: s.Flags&FlagACK != 0, number: s.Number,

@@ -73,9 +73,12 @@ type talk struct {
 	watch     func(Request) // called with each request as it begins, has its head and is answered; or nil
 	bad       bool          // bytes of current are no HTTP/1
 
-	bare  bool // only headers were seen
-	tail  tail
-	least uint32 // bytes of the shortest request that was answered, if only headers were seen; 0: none
+	bare   bool // only headers were seen
+	tail   tail
+	bye    mark    // the client's newest piece, if it is as short as an alert
+	briefs []brief // exchanges that may be none
+	got    int     // bytes of the server since the client sent any
+	least  uint32  // bytes of the shortest request that was answered, if only headers were seen; 0: none
 }
 
 func (t *talk) begin() {
@@ -285,6 +288,11 @@ func (t *talk) answered(at time.Duration) {
 		t.unasked = t.current.Status
 		return
 	}
+	if t.holdBack(at) {
+		t.pending = append(t.pending[:0], t.pending[1:]...)
+		t.missed = false
+		return
+	}
 	t.current.Done = at
 	t.tellAnswered()
 	if t.doneAt != evidence.NotSeen && t.begun != evidence.NotSeen {
@@ -296,7 +304,7 @@ func (t *talk) answered(at time.Duration) {
 		if q := t.pending[0]; q.id == t.requests.id && t.requests.inBody() {
 			t.early = &q
 		}
-		t.noteSize(&t.pending[0])
+		t.noteSize(t.pending[0].to - t.pending[0].from)
 		t.pending = append(t.pending[:0], t.pending[1:]...)
 	}
 	t.missed = false
