@@ -22,6 +22,9 @@ const (
 type Watch struct {
 	Sum Sum
 
+	// Skip, if not nil, says which connections are left out. Set it before the first Look.
+	Skip func(Flow) bool
+
 	done    func(*evidence.Connection)
 	mine    func(Flow) (accepted, ok bool)
 	open    map[Flow]*life
@@ -77,7 +80,10 @@ func (w *Watch) Server(a netip.AddrPort) bool { return w.servers[a] || w.own[a] 
 // belongs says whether a flow that no look has shown is the service's, and whether the
 // service accepted it.
 func (w *Watch) belongs(f Flow) (accepted, ok bool) {
-	if w.mine != nil {
+	switch {
+	case w.Skip != nil && w.Skip(f):
+		return false, false
+	case w.mine != nil:
 		return w.mine(f)
 	}
 	opened := w.servers[f.Remote]
@@ -95,7 +101,7 @@ func (w *Watch) Look(look *Look) {
 	waits := map[Flow]bool{}
 	for i := range look.Sockets {
 		s := &look.Sockets[i]
-		if s.State == "LISTEN" {
+		if s.State == "LISTEN" || w.Skip != nil && w.Skip(s.Flow) {
 			continue
 		}
 		if s.State == "TIME_WAIT" || s.Cookie == 0 && s.State == "FIN_WAIT2" {

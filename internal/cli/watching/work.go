@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -55,6 +57,7 @@ func newSession(ctx context.Context, s *cli.Streams, o *options) (*session, erro
 	d := &session{s: s, o: o, at: at, began: time.Now(), ring: &watch.Ring{}, headers: &headers{}, progress: cli.NewProgress(s)}
 	d.cpu, _ = host.CPUTime()
 	d.w = watch.New(d.over, o.mine())
+	d.w.Skip = o.ours()
 	if len(o.conditions) > 0 {
 		d.ring.Last, d.headers.last = o.ring, o.ring
 	}
@@ -106,6 +109,20 @@ func (o *options) mine() func(watch.Flow) (accepted, ok bool) {
 		}
 		return false, slices.Contains(o.to, f.Remote)
 	}
+}
+
+// ours says which connections are those that ask for the gauges: they are no business of the
+// service's pool. nil: none.
+func (o *options) ours() func(watch.Flow) bool {
+	u, err := url.Parse(o.metrics)
+	if err != nil || o.metrics == "" || len(o.to) > 0 || len(o.ports) > 0 {
+		return nil
+	}
+	port, err := strconv.ParseUint(u.Port(), 10, 16)
+	if err != nil {
+		port = 80
+	}
+	return func(f watch.Flow) bool { return f.Local.Port() == uint16(port) }
 }
 
 // watches reports whether an address is one of the targets or ports.
