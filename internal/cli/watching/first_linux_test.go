@@ -27,7 +27,7 @@ import (
 
 // Who closed first is what a capture says, for connections older than the watch too: with the
 // layers of root, of root without packets, and of a plain user.
-// KABENCH_CONNECTIONS=10000 has so many connections.
+// KABENCH_CONNECTIONS=10000 makes 10,000 connections.
 func TestWhoClosedFirstEqualsTheCapture(t *testing.T) {
 	connections := 400
 	if text := os.Getenv("KABENCH_CONNECTIONS"); text != "" {
@@ -203,7 +203,7 @@ func use(c net.Conn, n int) {
 	}
 	switch n % 8 {
 	case 0:
-		time.Sleep(250 * time.Millisecond / 2) // without a look, nobody but the packets and the kernel's events know of it
+		time.Sleep(250 * time.Millisecond / 2) // so that a look shows it first
 		_ = c.(*net.TCPConn).SetLinger(0)
 	case 1, 2, 3:
 	default:
