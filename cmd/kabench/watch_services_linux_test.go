@@ -4,14 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/watch/services"
 	"github.com/kabench/kabench/profiles/script"
@@ -147,5 +152,55 @@ func TestWatchKeepsNoPayload(t *testing.T) {
 	again := start(t, "autopsy", packets[0], "--json")
 	if code := again.exitCode(t); code != 0 || !strings.Contains(again.stdout.String(), server.Addr()) {
 		t.Errorf("autopsy of the headers: exit code %d, %s", code, again.stderr.String())
+	}
+}
+
+// The page is served while the watch goes on; Ctrl-C ends it, keeps the results, and exits with
+// what was found.
+func TestWatchLiveAndInterrupted(t *testing.T) {
+	server, err := lab.Start(script.Server{IdleTimeout: time.Minute, Body: 100}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	c, err := net.Dial("tcp", server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, length := range []string{"", "1h"} {
+		dir := filepath.Join(t.TempDir(), "out")
+		args := []string{"watch", "--target", server.Addr(), "--live", ":0", "--out", dir}
+		want := exit.Done
+		if length != "" {
+			args, want = append(args, "--for", length), exit.Interrupted
+		}
+		p := start(t, args...)
+		at := regexp.MustCompile(`live: (http://\S+)`)
+		waitFor(t, "the address", func() bool { return at.MatchString(p.stderr.String()) })
+		page := ""
+		waitFor(t, "the page", func() bool {
+			response, err := http.Get(at.FindStringSubmatch(p.stderr.String())[1])
+			if err != nil {
+				return false
+			}
+			defer response.Body.Close()
+			text, _ := io.ReadAll(response.Body)
+			page = string(text)
+			return strings.Contains(page, "1 of them older than the watch")
+		})
+		if !strings.Contains(page, `http-equiv="refresh"`) || strings.Contains(page, "<script") {
+			t.Error("the page does not load itself again, or runs a program")
+		}
+		if err := p.Process.Signal(os.Interrupt); err != nil {
+			t.Fatal(err)
+		}
+		if code := p.exitCode(t); code != want {
+			t.Errorf("--for %q: exit code %d, want %d: %s", length, code, want, p.stderr.String())
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "report.html"))
+		if err != nil || strings.Contains(string(text), `http-equiv="refresh"`) {
+			t.Errorf("the page that is kept: %v", err)
+		}
 	}
 }
