@@ -36,7 +36,7 @@ func makeClient(p *profiles.Profile, t *target.Target, real *outsider, trace fun
 		return newExternalClient(p, t, real, trace)
 	}
 	if p.Client != profiles.ClientStock {
-		c, err := dialers.NewClient(dialers.Config{Policy: p.Pool, Dialer: t.Dialer, Requests: t.Requests, Timeout: p.Load.Timeout})
+		c, err := dialers.NewClient(dialers.Config{Policy: p.Pool, Dialer: t.Dialer, Requests: t.Requests, Timeout: p.Load.Timeout, LeakEvery: p.Load.LeakEvery})
 		if err != nil {
 			return nil, err
 		}

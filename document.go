@@ -31,6 +31,7 @@ func (r *run) measure() {
 		r.outsider.witness.fill(doc, doc.Start)
 	}
 	w.exhaustion.Fill(doc)
+	w.times.Fill(doc, r.profile.Load.WarmUp, r.profile.Load.WarmUp+measured)
 	r.measurePackets()
 	doc.Limit = tr.open.Limit()
 	doc.Instrument.Arrivals.Trace = r.profile.Load.Described()

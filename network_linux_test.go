@@ -2,9 +2,11 @@ package kabench
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,6 +89,44 @@ target: {lab: {}}`)
 	for _, due := range failed {
 		if due < 500*time.Millisecond || due > 2500*time.Millisecond {
 			t.Errorf("a request due at %v failed", due)
+		}
+	}
+}
+
+// With a user timeout, a peer that vanishes ends the connection soon: the kernel's
+// ETIMEDOUT, which is no timeout of kabench's own.
+func TestUserTimeout(t *testing.T) {
+	t.Parallel()
+	if !aloneInSandbox(t) {
+		return
+	}
+	for _, client := range []string{"policy", "stock"} {
+		p := networked(t, `name: n
+load: {rate: 20/s, arrivals: constant, duration: 1500ms, warm_up: 0s, max_lag: 0}
+pool: {idle_timeout: 0s}
+network:
+  hosts: [{name: server}]
+  links: [{between: [client, server], rules: [{after: cut, until: mended}]}]
+events: {cut: 500ms, mended: 1s}
+target: {method: POST, lab: {}, tcp: {user_timeout: 300ms}} # net/http sends a GET again
+client: `+client)
+		var mu sync.Mutex
+		reused := 0
+		run, err := Run(t.Context(), p, Options{Failure: func(e *results.Exchange) {
+			mu.Lock()
+			defer mu.Unlock()
+			if e.Cause != results.CauseTimeout || !errors.Is(e.Err, syscall.ETIMEDOUT) {
+				t.Errorf("%s: %v/%v: %v", client, e.Phase, e.Cause, e.Err)
+			}
+			if e.Phase == results.PhaseBeforeResponse && e.Reused() {
+				reused++
+			}
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reused == 0 || run.Counts.OK == 0 {
+			t.Errorf("%s: %+v, %+v", client, run.Counts, run.Outcomes)
 		}
 	}
 }

@@ -19,6 +19,7 @@ type watchers struct {
 	byTarget   *results.ByTarget // nil: there is one target
 	failures   collectors.Failures
 	exhaustion collectors.PortExhaustion
+	times      collectors.Times
 	guard      *collectors.PortGuard
 	sockets    collectors.SocketsSeen
 	latest     atomic.Pointer[results.Sample] // nil: there was none
@@ -83,7 +84,7 @@ func (o *observers) Observe(e *results.Exchange) {
 // observers are all that see the exchanges of r.
 func (r *run) observers() *observers {
 	w := r.watch
-	list := []generator.Observer{w.recorder, &w.exhaustion}
+	list := []generator.Observer{w.recorder, &w.exhaustion, &w.times}
 	if !r.opts.Bare {
 		list = append(list, w.schedule)
 		if w.byTarget != nil {

@@ -2,6 +2,7 @@ package dialers
 
 import (
 	"errors"
+	"os"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -19,6 +20,7 @@ type attempt struct {
 	in           incoming
 	facts        Facts
 	reading      reading
+	late         bool            // response_timeout is over
 	atLease      results.TCPInfo // if askedAtLease
 	askedAtLease bool
 }
@@ -45,7 +47,7 @@ const (
 // reset forgets the attempt. The request's bytes and the buffer of the response's
 // parser stay.
 func (a *attempt) reset() {
-	a.stage, a.own, a.conn, a.facts, a.reading, a.askedAtLease = resolving, nil, nil, Facts{}, stillReading, false
+	a.stage, a.own, a.conn, a.facts, a.reading, a.late, a.askedAtLease = resolving, nil, nil, Facts{}, stillReading, false, false
 	a.out.written, a.out.writing = 0, false
 }
 
@@ -183,6 +185,51 @@ func (x *exchange) endsConnection() bool {
 		ends = ends || x.in.HTTP10
 	}
 	return ends || x.req.last
+}
+
+// leaks counts the responses with a body. The caller leaves every n-th half-read.
+type leaks struct{ every, responses uint64 }
+
+// leaks reports whether the caller leaves this response, whose head has just been read, as it
+// is. It counts the response.
+func (x *exchange) leaks() bool {
+	c := x.client
+	if c.leaks.every == 0 || x.out.writing || x.in.Length == 0 || x.req.method == "HEAD" {
+		return false // where there is no body, the client gives the connection back by itself
+	}
+	c.leaks.responses++
+	return c.leaks.responses%c.leaks.every == 0
+}
+
+// leave ends the exchange at the head of its response. Its connection stays leased: only
+// response_timeout can end that, if the policy has one.
+func (x *exchange) leave() {
+	timers := &x.client.loop.responseTimers
+	x.conn.leaked = &timer{fire: x.conn.reclaim}
+	if timers.holds(&x.responseTimer) {
+		timers.add(x.conn.leaked, x.responseTimer.at)
+	}
+	x.facts.HeadOnly = true
+	x.end()
+}
+
+// release gives the connection back, unless the caller has left the response half-read.
+func (x *exchange) release() {
+	c, conn := x.client, x.conn
+	conn.exchange = nil
+	if x.facts.HeadOnly {
+		conn.shard.leaked = append(conn.shard.leaked, conn)
+		conn.shard.leaks++
+		return
+	}
+	conn.idleSince = c.stamp
+	c.decide(conn.shard, conn.shard.core.Release(c.stamp, conn.entry, x.connectionFate(), x.in.keepAlive(&c.policy)), nil)
+}
+
+// responseLate ends the attempt, because its response has taken response_timeout.
+func (x *exchange) responseLate() {
+	x.facts.Read, x.late = os.ErrDeadlineExceeded, true
+	x.end()
 }
 
 // connectionFate is why the released connection is closed, or Keep.

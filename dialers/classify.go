@@ -32,6 +32,7 @@ type Facts struct {
 	HeadRead   bool  // the final response's head was read and understood
 	Length     int64 // its Content-Length; -1 when it has none
 	Complete   bool  // the response arrived whole
+	HeadOnly   bool  // the caller took the head, and nobody reads the rest
 	Read       error // what the connection said when reading ended; nil: nothing
 	Parse      error // what the parser said
 
@@ -60,7 +61,7 @@ func classify(f Facts) (results.Phase, results.Cause, error) {
 	case f.Dial != nil:
 		phase, cause := dialCause(f.Dial)
 		return phase, cause, f.Dial
-	case f.Complete:
+	case f.Complete, f.HeadOnly:
 		return results.PhaseDone, results.CauseNone, nil
 	case f.HeadRead:
 		return during(results.PhaseDuringResponse, bodyCause)
@@ -203,14 +204,16 @@ func lookupOrTLSCause(err error) results.Cause {
 }
 
 // failurePoint returns how far an attempt had come when its connection failed; n
-// bytes of the request had been written, and statusRead says that the status line
-// of the response was complete. It returns 0 when the attempt did not
-// fail, or failed for a reason after which no pool sends a request again: no
-// connection, a timeout, a response that is not HTTP, the end of the run.
-func failurePoint(e *results.Exchange, n int, statusRead bool) (at pool.After, reset bool) {
+// bytes of the request had been written, statusRead says that the status line of the
+// response was complete, and late that response_timeout was over. It returns 0 when the
+// attempt did not fail, or failed for a reason after which no pool sends a request again: no
+// connection, the end of the exchange's time, a response that is not HTTP, the end of the run.
+func failurePoint(e *results.Exchange, n int, statusRead, late bool) (at pool.After, reset bool) {
 	reset = e.SeenCause == results.CauseRST || e.SeenCause == results.CausePipe
 	closed := e.SeenCause == results.CauseFIN || e.SeenCause == results.CauseCloseNotify || e.SeenCause == results.CauseTruncated
 	switch {
+	case late && e.SeenCause == results.CauseTimeout:
+		return pool.AfterTimeout, false
 	case !reset && !closed || e.Conn == 0:
 		return 0, false
 	case n == 0:

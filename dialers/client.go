@@ -55,6 +55,8 @@ type Client struct {
 	decisions []decision            // to be carried out
 	evidence  evidence
 	idles     idles
+	leaks     leaks
+	budget    pool.Budget           // of re-sends
 	end       results.ConnectionEnd // room for Ended
 }
 
@@ -68,6 +70,9 @@ type Config struct {
 	Requests []*Request
 	// Timeout bounds an exchange from due to done; 0: no bound.
 	Timeout time.Duration
+	// LeakEvery has the caller leave every response of this number half-read, so that its
+	// connection is not given back; see generator.Load. 0: none.
+	LeakEvery int
 }
 
 // exchanges are the exchanges that a Client has.
@@ -107,6 +112,9 @@ func NewClient(config Config) (*Client, error) {
 	if config.Timeout < 0 {
 		return nil, fmt.Errorf("the timeout %v is negative (0 means none)", config.Timeout)
 	}
+	if config.LeakEvery < 0 {
+		return nil, fmt.Errorf("%d: no response can be left half-read that often (0 means none)", config.LeakEvery)
+	}
 	if config.Dialer == nil {
 		config.Dialer = &Dialer{}
 	}
@@ -120,6 +128,7 @@ func NewClient(config Config) (*Client, error) {
 		watchesIdle: policy.Liveness == pool.Events,
 		hasTimers:   policy.PendingTimeout > 0 || policy.SweepEvery > 0 || policy.Expiry&pool.ExpireByTimer != 0,
 		loop:        loop, dials: map[*dialing]struct{}{}, buf: make([]byte, readSize),
+		leaks: leaks{every: uint64(config.LeakEvery)}, budget: policy.NewBudget(),
 	}
 	for i := range max(policy.Shards, 1) {
 		c.pools.shards = append(c.pools.shards, &shard{core: pool.New(policy, uint64(i)), origins: map[Origin]int{}})
@@ -349,22 +358,6 @@ func (c *Client) settle() {
 	c.decisions = c.decisions[:0]
 }
 
-// Idles returns how long connections were idle until now.
-func (c *Client) Idles() Idles {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return Idles{c.idles.longest, c.idles.peer.Clone()}
-}
-
-// Fill sets run.Connections, run.Pool and, of run.Idle, AtPeerClose and Longest.
-// Call it after the collectors have filled theirs.
-func (c *Client) Fill(run *results.Run) {
-	c.Stats().Fill(run)
-	idles := c.Idles()
-	atClose := idles.AtPeerClose.Quantiles()
-	run.Idle.AtPeerClose, run.Idle.Longest = &atClose, max(run.Idle.Longest, idles.Longest.Seconds())
-}
-
 // Close closes the connections and returns when they are closed. Every exchange
 // must be over.
 func (c *Client) Close() {
@@ -376,6 +369,10 @@ func (c *Client) Close() {
 	c.mu.Lock()
 	for _, s := range c.pools.shards {
 		c.decide(s, s.core.Close(c.clock()), nil)
+		for _, conn := range s.leaked {
+			c.decide(s, s.core.Release(c.clock(), conn.entry, pool.Keep, pool.NoHint), nil)
+		}
+		s.leaked = nil
 	}
 	c.settle()
 	for d := range c.dials {

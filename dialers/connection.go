@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"slices"
 	"syscall"
 	"time"
 
@@ -39,6 +40,7 @@ type connection struct {
 
 	idleSince time.Duration // when its last exchange ended; 0: it has had none
 	idleEnded bool          // the peer ended it while it was idle
+	leaked    *timer        // in engine.responseTimers, if there is response_timeout: its caller has left a response half-read; nil: none has
 
 	traced connectionTrace // if there is a Tracer
 	end    connectionEnd   // if somebody wants to know
@@ -95,6 +97,9 @@ func (c *connection) Writable() {
 func (c *connection) Readable(ended bool) {
 	c.unread = true
 	c.ended = c.ended || ended
+	if c.leaked != nil { // nobody reads
+		return
+	}
 	if ended {
 		c.endedIdle()
 	}
@@ -182,6 +187,13 @@ func (c *connection) notePeerEnd(err error) {
 	if c.client.Tracer != nil {
 		tracePeerEnd(c, c.peerEnd, CauseOf(err))
 	}
+}
+
+// reclaim closes the connection, whose caller has left a response half-read, and ends its lease.
+func (c *connection) reclaim() {
+	s := c.shard
+	s.leaked = slices.DeleteFunc(s.leaked, func(l *connection) bool { return l == c })
+	c.client.decide(s, s.core.Release(c.client.clock(), c.entry, pool.Broken, pool.NoHint), nil)
 }
 
 // probe looks whether the peer has ended the idle connection.
@@ -277,7 +289,7 @@ func (c *connection) howEnded(first transport.Closer, notify transport.CloseNoti
 	case first == transport.CloserUs:
 		e.How = results.HowFIN
 	}
-	busy := c.end.failed
+	busy := c.end.failed || c.leaked != nil
 	if e.By != results.EndUs && c.end.peerAt > 0 {
 		e.Ended, busy = c.end.peerAt, c.end.busy
 	}

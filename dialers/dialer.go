@@ -48,6 +48,10 @@ type Dialer struct {
 	Nagle bool
 	// KeepAlive is the period of TCP keep-alive probes; 0: none.
 	KeepAlive time.Duration
+	// UserTimeout is how long sent data may stay without an acknowledgement before the
+	// kernel ends the connection with ETIMEDOUT (TCP_USER_TIMEOUT, Linux only); 0: as long as
+	// the kernel retransmits.
+	UserTimeout time.Duration
 	// TLS is used for origins with TLS. nil: the system's roots are trusted, and the
 	// certificate must be for the origin's host. Only http/1.1 is ever offered.
 	TLS *tls.Config
@@ -161,7 +165,7 @@ func (d *Dialer) resolve(ctx context.Context, o Origin) ([]netip.AddrPort, error
 // ctx was done meanwhile. It binds no local port, so that ports are counted per
 // destination.
 func (d *Dialer) connect(ctx context.Context, addrs []netip.AddrPort) (net.Conn, error) {
-	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.Control}
+	nd := net.Dialer{KeepAlive: d.KeepAlive, Control: d.control()}
 	if d.KeepAlive <= 0 {
 		nd.KeepAlive = -1 // 0 would mean "every 15 s" to package net
 	}
@@ -270,5 +274,5 @@ func TLSFor(config *tls.Config, host string) *tls.Config {
 // options returns the options of a socket that is to connect to remote.
 func (d *Dialer) options(remote netip.AddrPort) transport.Options {
 	source, _ := d.source(remote.Addr())
-	return transport.Options{Nagle: d.Nagle, KeepAlive: d.KeepAlive, Control: d.Control, Source: source}
+	return transport.Options{Nagle: d.Nagle, KeepAlive: d.KeepAlive, Control: d.control(), Source: source}
 }

@@ -55,7 +55,7 @@ func newExchange(c *Client) *exchange {
 	x := &exchange{client: c}
 	x.request.Data = x
 	x.timer.fire = func() { x.giveUp(context.DeadlineExceeded) }
-	x.responseTimer.fire, x.continueTimer.fire = x.timer.fire, x.sendBody
+	x.responseTimer.fire, x.continueTimer.fire = x.responseLate, x.sendBody
 	return x
 }
 
@@ -65,6 +65,7 @@ func (x *exchange) begin(e *results.Exchange, over func(*results.Exchange)) {
 	x.record, x.req, x.over = e, c.requests[e.Target], over
 	x.out = outgoing{req: x.req, bytes: x.req.sent(e.Seq)}
 	x.failed, x.failedFresh, x.sent, x.fresh = 0, 0, false, false
+	c.budget.Earn()
 	if c.timeout > 0 {
 		c.loop.exchangeTimers.add(&x.timer, e.Due+c.timeout)
 	}
@@ -249,6 +250,8 @@ func (x *exchange) received(b []byte) {
 		x.conn.trace(TraceEvent{At: now, State: ResponseReceived, Status: e.Status, Took: max(now-e.Wrote, 0)})
 	}
 	switch {
+	case err == nil && f.HeadRead && !headRead && x.leaks():
+		x.leave()
 	case err == errNoMoreResponses:
 		f.Read = io.EOF
 		x.end()
@@ -313,8 +316,7 @@ func (x *exchange) end() {
 	before := len(c.decisions)
 	if conn != nil {
 		f.HeadWritten, f.Written, f.StatusRead = x.out.headWritten(), x.out.whole(), x.in.StatusLine
-		conn.exchange, conn.idleSince = nil, c.stamp
-		c.decide(conn.shard, conn.shard.core.Release(c.stamp, conn.entry, x.connectionFate(), x.in.keepAlive(&c.policy)), nil)
+		x.release()
 	}
 	e.Twice = e.Twice || x.sent && f.HeadWritten && !pool.Idempotent(x.req.method)
 	x.sent = x.sent || f.HeadWritten
@@ -324,11 +326,12 @@ func (x *exchange) end() {
 	if conn != nil {
 		conn.end.failed = e.SeenPhase != results.PhaseDone
 	}
-	point, reset := failurePoint(e, x.out.written, f.StatusRead)
+	point, reset := failurePoint(e, x.out.written, f.StatusRead, x.late)
 	rule, resend := c.policy.ResendBy(pool.Attempt{
 		Method: x.req.method, HasBody: len(x.out.bytes) > x.req.head, IdempotencyKey: x.req.hasKey,
 		Reused: e.Reused(), After: point, Reset: reset, Before: x.failed, Fresh: x.failedFresh,
 	})
+	resend = resend && c.budget.Spend()
 	e.Phase, e.Cause, e.Err = shown(e, !resend && c.policy.ResendElse == pool.ElseHangup)
 	if c.Tracer != nil && conn != nil {
 		traceEnd(x, c.decisions[before:])

@@ -31,6 +31,9 @@ type shard struct {
 	closed   [transport.NumClosers]uint64 // connections, by who ended them first
 	notified notified
 	resumed  uint64 // TLS handshakes that took up an earlier session
+
+	leaked []*connection // whose callers have left a response half-read, in that order
+	leaks  uint64        // how many there have been
 }
 
 // number is the number of o's sub-pool, which is added if it is new.

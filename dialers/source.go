@@ -1,6 +1,7 @@
 package dialers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,17 +56,23 @@ func (d *Dialer) hasSource(remote netip.Addr) bool {
 	return len(d.Sources) == 0 || slices.ContainsFunc(d.Sources, func(s netip.Addr) bool { return sameFamily(s, remote) })
 }
 
-// control returns what a net.Dialer must do before it connects: d.Control, and then
-// bind the socket to the one of from that is of the address's family. With
-// net.Dialer.LocalAddr the kernel would choose the port at bind.
+// control returns what a net.Dialer must do before it connects: d.Control, set
+// d.UserTimeout, and then bind the socket to the one of from that is of the address's
+// family. With net.Dialer.LocalAddr the kernel would choose the port at bind.
 func (d *Dialer) control(from ...netip.Addr) func(network, address string, c syscall.RawConn) error {
-	if len(from) == 0 {
+	if len(from) == 0 && d.UserTimeout <= 0 {
 		return d.Control
 	}
 	return func(network, address string, c syscall.RawConn) error {
 		if d.Control != nil {
 			if err := d.Control(network, address, c); err != nil {
 				return err
+			}
+		}
+		if d.UserTimeout > 0 {
+			var set error
+			if err := c.Control(func(fd uintptr) { set = transport.SetUserTimeout(int(fd), d.UserTimeout) }); err != nil || set != nil {
+				return cmp.Or(err, set)
 			}
 		}
 		remote, err := netip.ParseAddrPort(address)

@@ -24,6 +24,8 @@ type Stats struct {
 	// before its FIN, but the first alert does not decide whose FIN is first.
 	NotifiedByUs   uint64 // ours left before we had read one
 	NotifiedByPeer uint64 // we had read the peer's
+	// Leaked are leases that the caller did not give back, because it left a response half-read.
+	Leaked uint64
 	// Resumed are TLS handshakes that took up an earlier session.
 	Resumed uint64
 }
@@ -50,6 +52,7 @@ func (s *Stats) Merge(o Stats) {
 	s.ClosedUnknown += o.ClosedUnknown
 	s.NotifiedByUs += o.NotifiedByUs
 	s.NotifiedByPeer += o.NotifiedByPeer
+	s.Leaked += o.Leaked
 	s.Resumed += o.Resumed
 }
 
@@ -61,6 +64,7 @@ func (sum *Stats) add(s *shard) {
 	sum.ClosedUnknown += s.closed[CloserUnknown]
 	sum.NotifiedByUs += s.notified.us
 	sum.NotifiedByPeer += s.notified.peer
+	sum.Leaked += s.leaks
 	sum.Resumed += s.resumed
 }
 
@@ -86,7 +90,7 @@ func (s Stats) Fill(run *results.Run) {
 	run.Connections = results.Connections{
 		Opened: s.Opened, ClosedByUs: s.ClosedByUs, ClosedByPeer: s.ClosedByPeer, Reset: s.ClosedReset,
 		Unknown: s.ClosedUnknown, NotifiedUs: s.NotifiedByUs, NotifiedPeer: s.NotifiedByPeer,
-		TLSResumed: s.Resumed, MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
+		TLSResumed: s.Resumed, Leaked: s.Leaked, MaxOpen: s.MaxOpen, Evictions: map[string]uint64{},
 	}
 	for reason, n := range s.Evicted {
 		if n > 0 {
@@ -100,6 +104,22 @@ func (s Stats) Fill(run *results.Run) {
 type Idles struct {
 	Longest     time.Duration      // at a lease, at the peer's close, or when we closed
 	AtPeerClose *results.Durations // when the peer's FIN, close_notify or RST came
+}
+
+// Idles returns how long connections were idle until now.
+func (c *Client) Idles() Idles {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Idles{c.idles.longest, c.idles.peer.Clone()}
+}
+
+// Fill sets run.Connections, run.Pool and, of run.Idle, AtPeerClose and Longest.
+// Call it after the collectors have filled theirs.
+func (c *Client) Fill(run *results.Run) {
+	c.Stats().Fill(run)
+	idles := c.Idles()
+	atClose := idles.AtPeerClose.Quantiles()
+	run.Idle.AtPeerClose, run.Idle.Longest = &atClose, max(run.Idle.Longest, idles.Longest.Seconds())
 }
 
 // idles are the idle times that a Client has seen. Guarded by Client.mu.

@@ -43,7 +43,7 @@ type Stock struct {
 
 // NewStock returns a Stock over a Transport with the settings of
 // http.DefaultTransport, except that no proxy is used. Of the dialer, TLS, Nagle,
-// Control, Sources and Resume apply (but sessions are kept for each host, as crypto/tls does); Timeout and KeepAlive too, if they are set.
+// UserTimeout, Control, Sources and Resume apply (but sessions are kept for each host, as crypto/tls does); Timeout and KeepAlive too, if they are set.
 // Exchange.Target is an index into requests; timeout is from due to done, 0 for
 // none. Stamps are offsets from the epoch of Begin; without a Begin, from now.
 func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration) *Stock {
@@ -61,7 +61,7 @@ func NewStock(dialer *Dialer, requests []*Request, timeout time.Duration) *Stock
 		}
 		s.transport.TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 	}
-	nd := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: dialer.Control} // as in http.DefaultTransport
+	nd := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second, Control: dialer.control()} // as in http.DefaultTransport
 	if dialer.Timeout > 0 {
 		nd.Timeout = dialer.Timeout
 	}

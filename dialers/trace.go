@@ -51,13 +51,14 @@ const (
 	ClosedByPeer                         // the peer's FIN or close_notify was seen; Took: how long it had been idle, if it was
 	ResetByPeer                          // its RST was; Took: as above
 	Unregistered                         // its socket is closed
+	Leaked                               // the caller has left a response half-read, and nobody gives the connection back
 )
 
 func (s TraceState) String() string {
 	return [...]string{
 		"registered", "connected", "connect failed", "acquired", "configured", "request_prepared", "request_sent",
 		"response_received", "response_completed", "response_incomplete", "request_failed", "disconnecting", "idle",
-		"closed by peer", "reset by peer", "unregistered",
+		"closed by peer", "reset by peer", "unregistered", "leaked",
 	}[s]
 }
 
@@ -101,6 +102,10 @@ func traceLeased(x *exchange) {
 // the pool has decided otherwise. The decisions are not carried out yet.
 func traceEnd(x *exchange, decisions []decision) {
 	c, e := x.conn, x.record
+	if c.leaked != nil {
+		c.trace(TraceEvent{At: e.Done, State: Leaked, On: true, Seq: e.Seq})
+		return
+	}
 	ended := TraceEvent{At: e.Done, State: ResponseCompleted, Bytes: x.facts.Bytes, On: true, Seq: e.Seq}
 	if e.SeenPhase != results.PhaseDone {
 		ended.State, ended.Phase, ended.Cause = RequestFailed, e.SeenPhase, e.SeenCause

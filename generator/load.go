@@ -41,6 +41,10 @@ type Load struct {
 	// Buffer is how many due requests may wait for a slot instead of being dropped
 	// (back-pressure). How many wait, and for how long, is recorded.
 	Buffer int `yaml:"buffer"`
+	// LeakEvery has the caller leave every response of this number half-read: it takes the
+	// head and neither reads nor closes the rest, so that nobody gives the connection back to
+	// the pool. Responses without a body do not count; 0: it reads all of them.
+	LeakEvery int `yaml:"leak_every,omitempty"`
 	// MaxLag is the 99th percentile of lag above which the run is invalid; 0:
 	// lag is reported, not judged.
 	MaxLag time.Duration `yaml:"max_lag"`
@@ -121,6 +125,9 @@ func (l Load) Validate() error {
 	}
 	if l.Buffer < 0 {
 		bad("buffer: %d is below 0 (0 means none waits)", l.Buffer)
+	}
+	if l.LeakEvery < 0 {
+		bad("leak_every: %d is below 0 (0 means that every response is read)", l.LeakEvery)
 	}
 	errs = append(errs, l.badLimit()...)
 	if !l.Trace.Set() {

@@ -96,7 +96,7 @@ expect: {failures: 0}
 	changed := Default()
 	p = &changed
 	newDecoder(Default()).document([]byte(set), reflect.ValueOf(p).Elem())
-	if err := Set(p, "target.lab.status", "null"); err != nil || *p.Target.Lab != (script.Server{}) {
+	if err := Set(p, "target.lab.status", "null"); err != nil || !reflect.DeepEqual(*p.Target.Lab, script.Server{}) {
 		t.Errorf("lab %+v, error %v", *p.Target.Lab, err)
 	}
 	if err := Set(p, "target", "{headers: {X-A: null, X-B: c}}"); err != nil || !cmp.Equal(p.Target.Headers, map[string]string{"X-B": "c"}) {

@@ -3,6 +3,7 @@ package profiles
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -137,10 +138,10 @@ func TestServersByName(t *testing.T) {
 	script := tomcat.Lab
 	script.IdleTimeout = time.Second
 	p, err := Load("t", []byte("load: {rate: 1/s}\ntarget: {lab: {preset: tomcat, idle_timeout: 1s}}"), nil)
-	if err != nil || *p.Target.Lab != script {
+	if err != nil || !reflect.DeepEqual(*p.Target.Lab, script) {
 		t.Errorf("%v, %+v", err, p)
 	}
-	if p, err = Load("t", []byte("load: {rate: 1/s}\ntarget: {lab: tomcat}"), nil); err != nil || *p.Target.Lab != tomcat.Lab {
+	if p, err = Load("t", []byte("load: {rate: 1/s}\ntarget: {lab: tomcat}"), nil); err != nil || !reflect.DeepEqual(*p.Target.Lab, tomcat.Lab) {
 		t.Errorf("%v, %+v", err, p)
 	}
 	facts := tomcat.Facts

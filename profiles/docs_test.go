@@ -1,9 +1,11 @@
 package profiles
 
 import (
+	"fmt"
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -157,6 +159,47 @@ func TestDocsNameEveryIncident(t *testing.T) {
 	}
 	for name := range rows {
 		t.Errorf("docs/incidents.md has a row for %s, and there is no such incident", name)
+	}
+}
+
+// groupsWant, if set to write, has the test below write the list of groups into docs/incidents.md.
+const groupsWant = "KABENCH_GROUPS"
+
+// Each incident says where its cause lies, and docs/incidents.md lists them by that.
+func TestIncidentsHaveGroups(t *testing.T) {
+	var list strings.Builder
+	for _, g := range Groups() {
+		var names []string
+		for _, e := range Incidents() {
+			if e.Group == g {
+				names = append(names, "`"+e.Name+"`")
+			}
+		}
+		if g.Title() != "" && len(names) > 0 {
+			fmt.Fprintf(&list, "- **%s** (`%v`): %s\n", g.Title(), g, strings.Join(names, ", "))
+		}
+	}
+	for _, e := range Incidents() {
+		if !slices.Contains(Groups(), e.Group) {
+			t.Errorf("profiles/incidents/%s.yaml has no group; add one of %s", e.Name, groupNames.List())
+		}
+	}
+	const path = "../docs/incidents.md"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, begins := strings.Cut(string(page), "<!-- groups -->\n")
+	old, after, ends := strings.Cut(rest, "<!-- /groups -->")
+	switch {
+	case !begins || !ends:
+		t.Fatalf("%s has no marks for the list of groups", path)
+	case os.Getenv(groupsWant) == "write":
+		if err := os.WriteFile(path, []byte(before+"<!-- groups -->\n"+list.String()+"<!-- /groups -->"+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	case old != list.String():
+		t.Errorf("%s: the list of groups is old; %s=write go test -run TestIncidentsHaveGroups ./profiles writes it", path, groupsWant)
 	}
 }
 

@@ -101,10 +101,13 @@ func (p *Profile) CannotSend() string {
 // notOfExternal returns the complaints about what only kabench's own client can do.
 func (p *Profile) notOfExternal() Errors {
 	t := p.Target
-	return broken("target",
+	return append(broken("load",
+		rule{p.Load.LeakEvery > 0, "leak_every", "a real client's driver reads every response to its end; remove it"},
+	), broken("target",
 		rule{t.Pipeline > 1, "pipeline", "a real client sends one request at a time on a connection; remove it"},
 		rule{t.SplitWrites, "split_writes", "a real client decides how it writes requests; remove it"},
 		rule{t.TCP.Nagle, "tcp.nagle", "a real client sets its own socket options; remove it"},
+		rule{t.TCP.UserTimeout > 0, "tcp.user_timeout", "a real client sets its own socket options; remove it"},
 		rule{t.TCP.KeepAlive > 0, "tcp.keep_alive", "a real client sets its own socket options; remove it"},
 		rule{len(t.SourceAddresses) > 0, "source_addresses", "a real client chooses its own source address; remove them"},
 		rule{t.hasHeader("X-Request-Id"), "headers", "have an X-Request-Id, by which the requests of a real client are known; remove it"},
@@ -112,7 +115,7 @@ func (p *Profile) notOfExternal() Errors {
 		rule{t.TLS.CertFile != "", "tls.cert_file", "a driver gets no certificates, so a real client cannot show one; remove it, or use kabench's own client"},
 		rule{t.TLS.ServerName != "", "tls.server_name", "a real client names the server of the URL; remove it"},
 		rule{t.TLS.Resume, "tls.resume", "a real client decides whether it resumes sessions; remove it"},
-	)
+	)...)
 }
 
 // redactDriver blanks what looks like a credential in the driver of p, which is a copy.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml/ast"
 
+	"github.com/kabench/kabench/internal/enum"
 	"github.com/kabench/kabench/internal/strictyaml"
 )
 
@@ -28,8 +29,42 @@ type Embedded struct {
 	Name     string
 	Question string
 	Source   string
+	Group    Group
 	Text     string // the YAML, comments and all
 }
+
+// Group is where the cause of an incident lies, and so who can end it.
+type Group uint8
+
+// The groups, in the order in which lists have them. NoGroup is for profiles that are no
+// incidents of the library.
+const (
+	NoGroup  Group = iota
+	Timers         // the timers of client, server and load balancer do not agree
+	Server         // the server ends connections or responses
+	Pool           // the pool has no connection, or the machine no port
+	Caller         // the program that calls the pool
+	Between        // what carries packets between client and server: balancers, firewalls, NAT
+	Deploys        // servers come, go or move
+	Protocol       // what HTTP and TCP cost, and what their rules demand
+)
+
+var groupNames = enum.Names[Group]{"", "timers", "server", "pool", "caller", "between", "deploys", "protocol"}
+
+var groupTitles = [...]string{
+	"Others", "Idle timers that do not agree", "The server", "The pool and the ports", "The caller's own", "The network between", "Deploys and scaling",
+	"What HTTP and TCP cost and demand",
+}
+
+func (g Group) String() string                   { return groupNames.Text(g) }
+func (g Group) MarshalText() ([]byte, error)     { return groupNames.Marshal(g) }
+func (g *Group) UnmarshalText(text []byte) error { return groupNames.Unmarshal(text, g) }
+
+// Title returns the group in words, as the heading of a list.
+func (g Group) Title() string { return groupTitles[g] }
+
+// Groups lists the groups that incidents of the library are in.
+func Groups() []Group { return []Group{Timers, Server, Pool, Caller, Between, Deploys, Protocol} }
 
 // Profiles lists the example profiles, by name.
 func Profiles() []Embedded { return shelf("examples") }
@@ -121,7 +156,7 @@ func shelf(folder string) []Embedded {
 	var all []Embedded
 	for _, name := range filesIn(folder) {
 		e := Embedded{Name: name, Text: fileText(folder, name)}
-		e.Question, e.Source = about(e.Text)
+		about(&e)
 		all = append(all, e)
 	}
 	return all
@@ -137,23 +172,24 @@ func filesIn(folder string) []string {
 	return files
 }
 
-// about returns the question and the source in a text of the library.
-func about(text string) (question, source string) {
+// about sets the question, the source and the group to those in e's text.
+func about(e *Embedded) {
 	var d strictyaml.Decoder
-	n, _ := d.Document([]byte(text)).(*ast.MappingNode)
+	n, _ := d.Document([]byte(e.Text)).(*ast.MappingNode)
 	if n == nil {
-		return "", ""
+		return
 	}
 	for _, pair := range n.Values {
 		value, _ := d.Scalar("", pair.Value)
 		switch pair.Key.GetToken().Value {
 		case "question":
-			question = value
+			e.Question = value
 		case "source":
-			source = value
+			e.Source = value
+		case "group":
+			_ = e.Group.UnmarshalText([]byte(value)) // a test checks that each file loads
 		}
 	}
-	return question, source
 }
 
 // presets is a folder of the library whose files each hold a T.

@@ -183,6 +183,7 @@ func hostsThereAre(names []string) string {
 type leg struct {
 	near, far string
 	clients   []string // the hosts whose addresses are the source of packets from the near end
+	servers   []string // those whose addresses are their destination
 }
 
 // carriedBy reports whether l is the link of the leg.
@@ -194,16 +195,25 @@ func (g leg) carriedBy(l network.Link) bool {
 func (p *Profile) legs(path Path) []leg {
 	var legs []leg
 	to := func(from string, next []string) {
+		nat := p.Network.NATOf(from)
+		inside := func(name string) bool { return nat == nil || p.Network.NATOf(name) == nat }
+		if outside := slices.DeleteFunc(slices.Clone(next), inside); len(outside) > 0 {
+			legs = append(legs, leg{from, nat.Name, []string{from}, outside})
+		}
 		for _, name := range next {
-			legs = append(legs, leg{from, name, []string{from}})
+			from := from
+			if !inside(name) {
+				from = nat.Name
+			}
+			legs = append(legs, leg{from, name, []string{from}, []string{name}})
 			b := balancerNamed(p.Network, name)
 			if b == nil {
 				continue
 			}
 			for _, backend := range b.Backends {
-				legs = append(legs, leg{name, backend, []string{from}})
+				legs = append(legs, leg{name, backend, []string{from}, []string{backend}})
 				if b.DirectReturn {
-					legs = append(legs, leg{from, backend, []string{from}})
+					legs = append(legs, leg{from, backend, []string{from}, []string{backend}})
 				}
 			}
 		}
@@ -240,6 +250,7 @@ func (p *Profile) networkComplaints() Errors {
 	list = append(list, own...)
 	path, err := p.Path()
 	list = append(list, strictyaml.Under("", err)...)
+	list = append(list, p.Target.momentComplaints(path.Servers)...)
 	if len(own) > 0 || err != nil {
 		return list
 	}
@@ -273,17 +284,23 @@ func (p *Profile) withoutNetwork() Errors {
 	list := broken("target",
 		rule{len(p.Target.On) > 0, "on", text},
 		rule{p.Target.At != "", "at", text})
+	list = append(list, p.Target.momentComplaints(nil)...)
 	for i, proxy := range p.Target.Proxies {
 		list = append(list, broken("target.proxies", rule{proxy.On != "", fmt.Sprintf("%d.on", i), text})...)
 	}
 	return list
 }
 
-// linkComplaints returns the complaints about links that no request passes, and about
-// rules that would match nothing.
+// linkComplaints returns the complaints about hosts that no request can reach, links that
+// no request passes, and rules that would match nothing.
 func (p *Profile) linkComplaints(path Path) Errors {
 	var list Errors
 	legs := p.legs(path)
+	for _, g := range legs {
+		if n := p.Network.NATOf(g.far); n != nil && p.Network.NATOf(g.near) != n {
+			list = append(list, Complaint{Path: "network.nats", Text: fmt.Sprintf("%s is behind %s, where %s cannot reach it", g.far, n.Name, g.near)})
+		}
+	}
 	for i, l := range p.Network.Links {
 		at := fmt.Sprintf("network.links.%d", i)
 		n := slices.IndexFunc(legs, func(g leg) bool { return g.carriedBy(l) })

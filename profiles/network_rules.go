@@ -16,13 +16,13 @@ func (g leg) unmatched(c *network.Config, r network.Rule, port uint16) string {
 		return why
 	}
 	there := (r.From == "" || r.From == g.near) && sentByOpener(r) &&
-		isOneOf(c, r.Src, g.clients...) && isOneOf(c, r.Dst, g.far) && g.isClientPort(c, r.SrcPort) && (r.DstPort == 0 || r.DstPort == port)
+		isOneOf(c, r.Src, g.clients...) && isOneOf(c, r.Dst, g.servers...) && g.isClientPort(c, r.SrcPort) && (r.DstPort == 0 || r.DstPort == port)
 	back := (r.From == "" || r.From == g.far) && sentByOther(r) &&
-		isOneOf(c, r.Src, g.far) && isOneOf(c, r.Dst, g.clients...) && (r.SrcPort == 0 || r.SrcPort == port) && g.isClientPort(c, r.DstPort)
+		isOneOf(c, r.Src, g.servers...) && isOneOf(c, r.Dst, g.clients...) && (r.SrcPort == 0 || r.SrcPort == port) && g.isClientPort(c, r.DstPort)
 	if there || back {
 		return ""
 	}
-	return fmt.Sprintf("packets here go from %s to %s at port %d and back", strings.Join(g.clients, ", "), g.far, port)
+	return fmt.Sprintf("packets here go from %s to %s at port %d and back", strings.Join(g.clients, ", "), strings.Join(g.servers, ", "), port)
 }
 
 // isOneOf reports whether want, a rule's src or dst (a name or an address), can be the

@@ -77,6 +77,7 @@ func TestSignatureThatCanNeverBeChecked(t *testing.T) {
 		"closed.link.rst":   "p.yaml:3:10: expect.closed.link.rst: can never be checked: packets are seen in a private network only: the profile has none; remove it",
 		"packets.forgotten": "packets are seen in a private network only",
 		"kernel.server.TW":  "hosts count for themselves in a private network only: the profile has none",
+		"lab.share.server":  "the target is not kabench's own server",
 		"lab.requests":      "the target is not kabench's own server",
 	} {
 		_, err := Load("p.yaml", []byte(profile+"expect: {"+expect+": 0}"), nil)
@@ -93,18 +94,55 @@ func TestSignatureThatCanNeverBeChecked(t *testing.T) {
 // none to count.
 func TestSignatureThatNobodyCounts(t *testing.T) {
 	for expect, want := range map[string]string{
-		"kernel.client.OutRsts": "",
-		"kernel.other.OutRsts":  "",
-		"kernel.srever.OutRsts": `expect.kernel.srever.OutRsts: can never be checked: there is no host "srever" (there are server, other, proxy); remove it`,
-		"lab.headers.via":       "expect.lab.headers.via: can never be checked: the server keeps no headers without target.lab.record_headers: true; remove it",
+		"kernel.client.OutRsts":  "",
+		"kernel.other.OutRsts":   "",
+		"kernel.srever.OutRsts":  `expect.kernel.srever.OutRsts: can never be checked: there is no host "srever" (there are server, other, proxy); remove it`,
+		"lab.share.server":       "",
+		"lab.share.other":        `expect.lab.share.other: can never be checked: no host "other" serves the target; remove it`,
+		"lab.headers.via":        "expect.lab.headers.via: can never be checked: the server keeps no headers without target.lab.record_headers: true; remove it",
+		"packets.nat_ports.peak": "the network has no NAT",
+		"packets.flows.peak":     "no link and no balancer has a limit of flows",
 	} {
 		_, err := Load("p.yaml", []byte(networked), []string{"expect={" + expect + ": 0}"})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: error %v, want %q", expect, err, want)
 		}
 	}
-	if _, err := Load("p.yaml", []byte(networked), []string{"target.lab.record_headers=true", "expect={lab.headers.via: 0}"}); err != nil {
-		t.Error(err)
+	for _, known := range [][]string{
+		{"target.lab.record_headers=true", "expect={lab.headers.via: 0}"},
+		{"network.links.0.flows={max: 9}", "expect={packets.flows.first: 3s}"},
+		{"network.links=[]", "network.nats=[{name: nat, ports: 9}]", "expect={packets.nat_ports.first: 3s}"},
+	} {
+		if _, err := Load("p.yaml", []byte(networked), known); err != nil {
+			t.Errorf("%q: %v", known, err)
+		}
+	}
+}
+
+// An event of a server that does not serve the target would come for nobody.
+func TestEventsOfOtherServers(t *testing.T) {
+	for where, sets := range map[string][]string{
+		"other": {"events={cut: 1s}", "target.lab.stop_on={other: cut}"},
+		"none":  {"events={cut: 1s}", "target.lab.stop_on={none: cut}", "network=null"},
+	} {
+		want := `target.lab.stop_on.` + where + `: no host "` + where + `" serves the target; name one event for all servers, or a host of target.on`
+		if _, err := Load("p.yaml", []byte(networked), sets); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+	for _, moments := range []string{"cut", "{server: cut}"} {
+		p, err := Load("p.yaml", []byte(networked), []string{"events={cut: 1s}", "target.lab.reload_on=" + moments})
+		if err != nil || p.Target.Lab.ReloadOn.Of("server") != "cut" {
+			t.Errorf("%s: %v", moments, err)
+			continue
+		}
+		written, err := Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Load("p.yaml", written, nil); err != nil || !cmp.Equal(again.Target.Lab.ReloadOn, p.Target.Lab.ReloadOn) {
+			t.Errorf("%s: written and read again: %v\n%s", moments, err, written)
+		}
 	}
 }
 
@@ -121,7 +159,9 @@ func TestNetworkIsRefused(t *testing.T) {
 		"three proxies":       {"target.proxies=[{}, {}, {}]", "there are 3; at most 2 can stand in a row"},
 		"TLS before a proxy":  {"target={lab: {tls: true}, proxies: [{}]}", "the proxies speak plain HTTP to the server"},
 		"TLS between proxies": {"target={lab: {}, proxies: [{tls: true}, {tls: true, on: other}]}", "target.proxies.1.tls: the proxy before it speaks plain HTTP to it"},
-		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host or balancer "srever"`},
+		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host, balancer or NAT "srever"`},
+		"past the NAT":        {"network.nats=[{name: nat, ports: 9}]", "no request passes between client and server: they go client to nat, nat to server; remove the link"},
+		"behind a NAT":        {"network.nats=[{name: nat, ports: 9, clients: [server]}]", "server is behind nat, where client cannot reach it"},
 		"one end":             {"network.links.0.between=[client]", "is a list of 1; 2 belong here"},
 		"a link off the path": {"network.links.0.between=[client, other]", "no request passes between client and other: they go client to server"},
 		"from":                {"network.links.0.rules.0.from=other", "is not an end of this link, client or server: the rule would match nothing"},
@@ -138,6 +178,11 @@ func TestNetworkIsRefused(t *testing.T) {
 		"S. of the client":    {"network.links.0.rules=[{from: client, flags: S., do: rst}]", "would match nothing"},
 		"S of the server":     {"network.links.0.rules=[{from: server, flags: S, not_flags: ., do: rst}]", "would match nothing"},
 		"no event":            {"network.links.0.rules.0.after=failover", `the event "failover" does not come; set events.failover to its time`},
+		"no event to reload":  {"target.lab.reload_on=deploy", `--set target.lab.reload_on=deploy: the event "deploy" does not come; set events.deploy`},
+		"no event to stop":    {"target.lab.stop_on={server: gone}", `target.lab.stop_on.server: the event "gone" does not come`},
+		"an event of no name": {"target.lab.reload_on=''", "--set target.lab.reload_on='': name the event at which it happens"},
+		"at_leave alone":      {"network.balancers=[{name: lb, backends: [server], at_leave: move}]", "has no effect without leaves; set leaves or remove it"},
+		"user_timeout":        {"target.tcp.user_timeout=-1s", "--set target.tcp.user_timeout=-1s: -1s is not between 0 and 1h0m0s (0 means none)"},
 		"an idle event":       {"events.cut=1s", "--set events.cut=1s: nothing waits for it; remove it"},
 		"flags":               {"network.links.0.rules.0.flags=X", "is no TCP flag"},
 		"unknown key":         {"network.links.0.delya=1ms", "unknown key; did you mean network.links.0.delay?"},
@@ -156,6 +201,23 @@ func TestNetworkIsRefused(t *testing.T) {
 		}
 		if err != nil && !strings.Contains(name, "prox") && strings.Count(err.Error(), "\n") > 0 {
 			t.Errorf("%s: more than one line: %v", name, err)
+		}
+	}
+}
+
+// The links of a NAT carry the client's addresses on one side and its own on the other.
+func TestRulesBesideANAT(t *testing.T) {
+	for rule, want := range map[string][2]bool{ // whether it matches between client and nat, and between nat and server
+		"{}": {true, true}, "{dst: server, dst_port: 80}": {true, true}, "{from: nat}": {true, true},
+		"{src: client}": {true, false}, "{src: nat}": {false, true}, "{dst: nat}": {false, true},
+	} {
+		for i, between := range []string{"[client, nat]", "[nat, server]"} {
+			_, err := Load("p.yaml", []byte(networked), []string{
+				"network.nats=[{name: nat, ports: 9}]", "network.links=[{between: " + between + ", rules: [" + rule + "]}]",
+			})
+			if (err == nil) != want[i] {
+				t.Errorf("%s between %s: %v", rule, between, err)
+			}
 		}
 	}
 }

@@ -17,6 +17,8 @@ type Profile struct {
 	// Name is shown with the results. Question is what the run answers.
 	Name     string `yaml:"name"`
 	Question string `yaml:"question"`
+	// Group says where the cause of an incident lies.
+	Group Group `yaml:"group,omitempty"`
 	// Source says where an incident comes from, and Scale by how much its timers are
 	// shortened.
 	Source string `yaml:"source,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -39,7 +40,7 @@ func TestServersAreWhole(t *testing.T) {
 			if found, ok := FindServer(name); !ok || found.Name != p.Name {
 				t.Errorf("%s is found as %q", name, found.Name)
 			}
-			if script, err := LoadServer(name); err != nil || script != p.Lab {
+			if script, err := LoadServer(name); err != nil || !reflect.DeepEqual(script, p.Lab) {
 				t.Errorf("%s: loaded as %+v, %v", name, script, err)
 			}
 		}
@@ -167,7 +168,7 @@ func TestLoadServerFile(t *testing.T) {
 		"document.yaml": "name: mine\nwhat: a server\nlab: {idle_timeout: 3s, after_fin: drain 1s}\nfacts: {backlog: 5}\n",
 		"profile.yaml":  "load: {rate: 1}\ntarget: {lab: {idle_timeout: 3s, after_fin: drain 1s}}\n",
 	} {
-		if got, err := LoadServer(write(name, text)); err != nil || got != want {
+		if got, err := LoadServer(write(name, text)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}

@@ -108,6 +108,10 @@ type TCP struct {
 	Nagle bool `yaml:"nagle,omitempty"`
 	// KeepAlive is the period of TCP keep-alive probes; 0: off.
 	KeepAlive time.Duration `yaml:"keep_alive,omitempty"`
+	// UserTimeout is how long sent data may stay without an acknowledgement before the
+	// kernel ends the connection (TCP_USER_TIMEOUT, Linux only); 0: as long as the kernel
+	// retransmits, about 15 minutes.
+	UserTimeout time.Duration `yaml:"user_timeout,omitempty"`
 }
 
 // Requests returns the requests that p's target describes, at least one: the target

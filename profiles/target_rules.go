@@ -7,9 +7,11 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/strictyaml"
+	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/profiles/targets"
 )
 
@@ -37,6 +39,9 @@ const maxPipeline = 1000
 
 // maxBody bounds a body that is given by its size.
 const maxBody = 64 << 20
+
+// maxUserTimeout bounds TCP_USER_TIMEOUT: the kernel gives up before.
+const maxUserTimeout = time.Hour
 
 // complaints returns those about the section target.
 func (t Target) complaints() Errors {
@@ -113,8 +118,27 @@ func (t Target) sendingRules() []rule {
 		{t.TLS.Resume && t.neverTLS(), "tls.resume", "has no effect, because the target does not speak TLS; remove it"},
 		{t.TLS.CertFile != "" && t.neverTLS(), "tls.cert_file", "has no effect, because the target does not speak TLS; remove it"},
 		{t.TLS.KeyFile != "" && t.TLS.CertFile == "", "tls.key_file", "needs tls.cert_file, the certificate that belongs to the key"},
+		{t.TCP.UserTimeout < 0 || t.TCP.UserTimeout > maxUserTimeout, "tcp.user_timeout", fmt.Sprintf("%v is not between 0 and %v (0 means none)", t.TCP.UserTimeout, maxUserTimeout)},
 		{t.TCP.KeepAlive < 0, "tcp.keep_alive", fmt.Sprintf("%v is negative (0 means off)", t.TCP.KeepAlive)},
 	}
+}
+
+// momentComplaints returns the complaints about events of the lab for hosts that are none of
+// servers.
+func (t Target) momentComplaints(servers []string) (list Errors) {
+	if t.Lab == nil {
+		return nil
+	}
+	for _, at := range []struct {
+		field   string
+		moments script.Moments
+	}{{"reload_on", t.Lab.ReloadOn}, {"stop_on", t.Lab.StopOn}} {
+		for _, host := range slices.Sorted(maps.Keys(at.moments)) {
+			list = append(list, broken("target.lab", rule{host != "" && !slices.Contains(servers, host), at.moments.Path(at.field, host),
+				fmt.Sprintf("no host %q serves the target; name one event for all servers, or a host of target.on", host)})...)
+		}
+	}
+	return list
 }
 
 // neverTLS reports whether it is known that no connection to t is over TLS.

@@ -78,6 +78,7 @@ func (p *Profile) ownComplaints() Errors {
 		rule{!slices.Contains(Clients(), p.Client), "client", fmt.Sprintf("%q is none of %s", p.Client, strings.Join(Clients(), ", "))},
 		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
+		rule{p.Load.LeakEvery > 0 && p.Client == ClientStock, "load.leak_every", "the stock client's caller reads every response to its end; remove it"},
 	)
 	list = append(list, p.driverComplaints()...)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
@@ -122,8 +123,14 @@ func (p *Profile) neverCounted(path string) string {
 	switch {
 	case section == "kernel" && dotted && name != network.ClientName && !slices.Contains(hostNames(p.Network), name):
 		return fmt.Sprintf("there is no host %q (%s)", name, hostsThereAre(hostNames(p.Network)))
+	case section == "lab" && dotted && name == "share" && !slices.Contains(p.servers(hostNames(p.Network)), strings.TrimPrefix(rest, "share.")):
+		return fmt.Sprintf("no host %q serves the target", strings.TrimPrefix(rest, "share."))
 	case section == "lab" && dotted && name == "headers" && !p.Target.Lab.RecordHeaders:
 		return "the server keeps no headers without target.lab.record_headers: true"
+	case strings.HasPrefix(path, "packets.nat_ports.") && len(p.Network.NATs) == 0:
+		return "the network has no NAT (network.nats)"
+	case strings.HasPrefix(path, "packets.flows.") && !p.Network.Limits():
+		return "no link and no balancer has a limit of flows (max)"
 	case path == "ports.met" || path == "ports.predicted":
 		if p.Client == ClientStock || p.Pool.MaxIdle != 0 && p.Pool.MaxRequests == pool.NoCap {
 			return "the time at which ports run out is predicted only if each connection serves a fixed number of requests: pool.max_idle: 0 or pool.max_requests"
@@ -199,6 +206,11 @@ func (p *Profile) awaited() map[string]string {
 	if p.Network != nil {
 		for path, name := range p.Network.Awaits() {
 			all[strictyaml.Join("network", path)] = name
+		}
+	}
+	if p.Target.Lab != nil {
+		for path, name := range p.Target.Lab.Awaits() {
+			all[strictyaml.Join("target.lab", path)] = name
 		}
 	}
 	return all

@@ -50,6 +50,7 @@ type Connections struct {
 	NotifiedUs   uint64            `json:"close_notify_by_us,omitempty"`   // TLS: our close_notify was sent before the peer's was read. A close_notify precedes a FIN and does not count as one
 	NotifiedPeer uint64            `json:"close_notify_by_peer,omitempty"` // TLS: the peer's close_notify was read before ours was sent
 	TLSResumed   uint64            `json:"tls_resumed,omitempty"`          // TLS handshakes that took up an earlier session; the others were full
+	Leaked       uint64            `json:"leaked,omitempty"`               // leases that the caller did not give back to the pool, because it left a response half-read
 	MaxOpen      int               `json:"max_open"`                       // the largest number open at once
 	Evictions    map[string]uint64 `json:"evictions"`                      // why each left the pool: expired, lifetime, max_requests, surplus, made_room, hint, peer_closed, reset, server_said_close, broken, shutdown
 }
@@ -107,6 +108,98 @@ func (k *Sockets) Add(s *SocketSample) {
 		k.ServerSide = true
 		k.TimeWaitServer = max(k.TimeWaitServer, s.Server["TIME_WAIT"])
 	}
+}
+
+// Times say when things happened, without the warm-up.
+type Times struct {
+	FirstFailure float64 `json:"first_failure"` // when the first request that failed was due, in seconds since the start of the run; 0: none failed
+	LastFailure  float64 `json:"last_failure"`  // the same of the last one
+	FreshPeak    uint64  `json:"fresh_peak"`    // the most exchanges that got a fresh connection within 100 ms
+	FreshPeriod  float64 `json:"fresh_period"`  // if fresh connections come in waves: the time from one wave to the next, in seconds; 0: they do not
+}
+
+const (
+	// waveStep is the length of the steps in which exchanges on fresh connections are counted.
+	waveStep = 100 * time.Millisecond
+	// waveSteps is how many steps are counted: ten minutes.
+	waveSteps = 6000
+)
+
+// Moments collect what Times tell. The zero Moments are empty. They are not safe for concurrent
+// use.
+type Moments struct {
+	failed      bool
+	first, last time.Duration // of those that failed, by when they were due
+	fresh       []uint32      // exchanges that got a fresh connection, by step
+}
+
+// Add counts e, which is over. It does not keep e.
+func (m *Moments) Add(e *Exchange) {
+	if e.WarmUp {
+		return
+	}
+	if e.Failed() {
+		if !m.failed || e.Due < m.first {
+			m.first = e.Due
+		}
+		m.failed, m.last = true, max(m.last, e.Due)
+	}
+	step := int(e.Leased / waveStep)
+	if e.Use != 1 || e.Leased < 0 || step >= waveSteps {
+		return
+	}
+	for len(m.fresh) <= step {
+		m.fresh = append(m.fresh, 0)
+	}
+	m.fresh[step]++
+}
+
+// Times returns what was collected. warmUp is the length of the warm-up, and walked how long
+// requests were due.
+func (m *Moments) Times(warmUp, walked time.Duration) *Times {
+	t := &Times{FirstFailure: m.first.Seconds(), LastFailure: m.last.Seconds()}
+	steps := make([]float64, min(max(int((walked-warmUp)/waveStep), 0), waveSteps))
+	for i := range steps {
+		if at := i + int(warmUp/waveStep); at < len(m.fresh) {
+			steps[i] = float64(m.fresh[at])
+			t.FreshPeak = max(t.FreshPeak, uint64(m.fresh[at]))
+		}
+	}
+	t.FreshPeriod = (time.Duration(period(steps)) * waveStep).Seconds()
+	return t
+}
+
+// leastAlike is the autocorrelation from which counts are said to come in waves.
+const leastAlike = 0.3
+
+// period returns after how many steps the counts are most like themselves, by their
+// autocorrelation; 0: they are like themselves after none. Waves that lie across two steps are
+// found too, because each step counts with its neighbours.
+func period(counts []float64) int {
+	n := len(counts)
+	smooth, mean := make([]float64, n), 0.0
+	for i := range counts {
+		for j := max(i-1, 0); j <= min(i+1, n-1); j++ {
+			smooth[i] += counts[j]
+		}
+		mean += smooth[i] / float64(n)
+	}
+	alike := func(lag int) (sum float64) {
+		for i := lag; i < n; i++ {
+			sum += (smooth[i] - mean) * (smooth[i-lag] - mean)
+		}
+		return sum
+	}
+	best, most := 0, leastAlike*alike(0)
+	apart := false // from a wave itself
+	for lag := 1; lag <= n/2; lag++ {
+		a := alike(lag)
+		apart = apart || a <= 0
+		if apart && a > most {
+			best, most = lag, a
+		}
+	}
+	return best
 }
 
 // Ports say when the local ports towards the target ran out. Times are in

@@ -10,13 +10,22 @@ type Packets struct {
 	Seen        uint64            `json:"seen"`        // packets that a host sent or a link made
 	Overwritten uint64            `json:"overwritten"` // of them, the oldest, which are no longer in packets.pcapng
 	Unseen      uint64            `json:"unseen"`      // dropped by the kernel before a link saw them
-	Forgotten   uint64            `json:"forgotten"`   // open connections that links and balancers forgot because of a timeout
+	Forgotten   uint64            `json:"forgotten"`   // open connections that links, balancers and NATs forgot because of a timeout
 	Fates       map[string]uint64 `json:"fates"`       // number of packets by what happened to them
+	NATPorts    Budget            `json:"nat_ports"`   // of NATs: ports to one destination, those that wait for their reuse included
+	Flows       Budget            `json:"flows"`       // of links and balancers that remember a limited number of flows
 	Struck      map[string]uint64 `json:"struck"`      // number of packets that each rule applied to, by "LINK: RULE"
 	LateP99     float64           `json:"late_p99"`    // by how much packets were delivered after they were due, seconds
 	LateMax     float64           `json:"late_max"`
 	Closed      []Closing         `json:"closed"`   // how those connections ended whose first packet is not overwritten
 	Failures    []Evidence        `json:"failures"` // the first failure of each kind, at most three
+}
+
+// Budget counts how much of something limited was in use.
+type Budget struct {
+	Peak    int     `json:"peak"`    // most in use at once
+	Dropped uint64  `json:"dropped"` // packets, mostly SYNs, that were dropped because nothing was left
+	First   float64 `json:"first"`   // when the first of them was dropped, seconds since the start of the run; 0: none was
 }
 
 // PacketsNote says where the packets of a run were seen, if a reader could take them for
@@ -138,6 +147,9 @@ type LabSeen struct {
 	// Headers maps the name of a header, in its canonical form, to how many requests
 	// came with it; nil unless the server recorded headers.
 	Headers map[string]uint64 `json:"headers,omitempty"`
+	// Hosts maps each host of a private network that serves the target to how many of the
+	// requests it read; nil without a network.
+	Hosts map[string]uint64 `json:"hosts,omitempty"`
 }
 
 // ProxySeen counts what all of kabench's own proxies in front of its server saw.

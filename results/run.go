@@ -81,6 +81,7 @@ type Run struct {
 	Recording     Recording            `json:"recording"`         // what the exchange record holds
 	Expect        []Expectation        `json:"expectations"`      // the profile's, each with the value seen
 	Ports         *Ports               `json:"ports,omitempty"`   // nil: ports were not expected to run out and did not
+	Times         *Times               `json:"times,omitempty"`   // nil: the run was cut off
 	Packets       *Packets             `json:"packets,omitempty"` // nil: not in a private network
 	Link          *LinkSeen            `json:"link,omitempty"`    // what kabench's own link in front of the target did; nil: there was none
 	Lab           *LabSeen             `json:"lab,omitempty"`     // what kabench's own server saw, when it was the target

@@ -40,7 +40,7 @@ func waitTogether() {
 	given := false
 	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
 	if !given {
-		flag.Set("test.parallel", strconv.Itoa(2*max(runtime.GOMAXPROCS(0), 2)))
+		flag.Set("test.parallel", strconv.Itoa(3*max(runtime.GOMAXPROCS(0), 2)))
 	}
 }
 

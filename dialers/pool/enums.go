@@ -158,6 +158,7 @@ const (
 	AfterStatus                    // the response had begun, and its status line was not complete
 	AfterHeaders                   // the status line was complete, the head was not
 	AfterBody                      // the response's head was complete
+	AfterTimeout                   // written, and the response was not complete after response_timeout
 
 	// AfterPartial is the response's head begun. Its name, partial, is read wherever
 	// names of this set are, and written as the two.
@@ -187,7 +188,7 @@ var (
 	cutByNames        = enum.Names[CutBy]{"any", "fin", "rst"}
 	pathNames         = enum.Names[Path]{"pool", "fresh"}
 	expiryNames       = enum.Names[uint8]{"lease", "release", "timer", "sweep"}
-	afterNames        = enum.Names[uint8]{"unsent", "eof", "rst", "status", "headers", "body"}
+	afterNames        = enum.Names[uint8]{"unsent", "eof", "rst", "status", "headers", "body", "timeout"}
 )
 
 func (o Order) String() string        { return orderNames.Text(o) }

@@ -67,6 +67,9 @@ type Policy struct {
 	// Resend are the rules under which a request is sent again after a failed
 	// attempt. The first that fits decides.
 	Resend []ResendRule `yaml:"resend"`
+	// ResendBudget bounds what Resend sends again, in percent of the requests: each adds so
+	// much to a budget, which begins with 10 re-sends and never holds more; 0: no bound.
+	ResendBudget int `yaml:"resend_budget,omitempty"`
 	// ResendElse is what the caller of a reused connection sees when no rule
 	// fits.
 	ResendElse ResendElse `yaml:"resend_else"`
@@ -183,10 +186,16 @@ func (p Policy) Validate() error {
 	if p.LifetimeJitter < 0 || p.LifetimeJitter > 100 {
 		v.bad("lifetime_jitter: %d is no percentage between 0 and 100", p.LifetimeJitter)
 	}
+	if p.ResendBudget < 0 || p.ResendBudget > 100 {
+		v.bad("resend_budget: %d is no percentage between 0 and 100", p.ResendBudget)
+	}
 	p.contradictions(v)
 	for i, r := range p.Resend {
 		if r.After == 0 {
-			v.bad("resend.%d.after: is empty, so the rule never holds; name some of unsent, eof, rst, status, headers, body", i)
+			v.bad("resend.%d.after: is empty, so the rule never holds; name some of unsent, eof, rst, status, headers, body, timeout", i)
+		}
+		if r.After&AfterTimeout != 0 && p.ResponseTimeout == 0 {
+			v.bad("resend.%d.after: timeout never comes, because response_timeout is off; set response_timeout or remove it", i)
 		}
 		if err := r.Methods.check(); err != nil {
 			v.bad("resend.%d.methods: %w", i, err)
@@ -224,6 +233,7 @@ func (p Policy) contradictions(v *complaints) {
 		{"unasked", p.Unasked != UnaskedClose, p.Liveness == Events, "liveness is " + p.Liveness.String() + ", and nothing is read while a connection is idle; set liveness: events or remove it"},
 		{"make_room", p.MakeRoom, p.MaxConnsAll > 0, "max_conns_all is off, and there is nothing to make room in; set max_conns_all or remove it"},
 		{"on_write_error", p.OnWriteError != ReadAtWriteError, p.Liveness != Events, "with liveness: events a response is read as it comes; set liveness: probe or none, or remove it"},
+		{"resend_budget", p.ResendBudget > 0, len(p.Resend) > 0, "resend has no rules; add one or remove it"},
 		{"response_clock", p.ResponseClock == ClockGap, p.ResponseTimeout > 0, "response_timeout is off; set response_timeout or remove it"},
 	} {
 		if c.set && !c.works {

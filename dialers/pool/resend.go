@@ -31,6 +31,33 @@ func (p *Policy) ResendBy(a Attempt) (ResendRule, bool) {
 	return ResendRule{}, false
 }
 
+// Budget bounds how often requests are sent again, in all. Its zero value has no bound.
+type Budget struct {
+	earns int // per request, in hundredths of a re-send
+	left  int // in hundredths of a re-send
+}
+
+// fullBudget is what a Budget begins with, and the most that it holds.
+const fullBudget = 10 * 100
+
+// NewBudget returns the budget that the policy's ResendBudget gives.
+func (p *Policy) NewBudget() Budget { return Budget{p.ResendBudget, fullBudget} }
+
+// Earn adds what one request earns.
+func (b *Budget) Earn() { b.left = min(b.left+b.earns, fullBudget) }
+
+// Spend takes one re-send from the budget. It reports false if there is none left.
+func (b *Budget) Spend() bool {
+	switch {
+	case b.earns == 0:
+	case b.left < 100:
+		return false
+	default:
+		b.left -= 100
+	}
+	return true
+}
+
 func (r ResendRule) fits(a Attempt) bool {
 	switch {
 	case r.On == OnReused && !a.Reused && !r.oneMoreFresh(a),

@@ -62,6 +62,16 @@ func init() { // the functions refer to the table
 		"three-mitigations":                {not: "it compares three remedies of idle-race; use 'kabench reproduce idle-race --target'"},
 		"truncated":                        {not: needsScript},
 		"while-sending-body":               {not: needsScript},
+
+		"dead-peer":                {not: needsNetwork},
+		"rolling-deploy":           {not: needsNetwork},
+		"scale-out-pinned":         {not: needsNetwork},
+		"conntrack-full":           {not: needsNetwork},
+		"nat-port-meets-time-wait": {not: needsNetwork},
+		"nat-ports":                {not: needsNetwork},
+		"lifetime-wave":            {not: needsNetwork},
+		"pool-leak":                {not: "the leak is in the code that calls the pool; to see it with a server of yours, use 'kabench run --set load.leak_every=10'"},
+		"retry-storm":              {not: needsScript},
 	}
 }
 

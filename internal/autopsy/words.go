@@ -30,7 +30,9 @@ func (v *Verdict) speak(list []Failure) {
 		}
 		s := &v.Servers[i]
 		own := of[s.Address]
-		if i == 0 && s.inBursts(own)*2 <= len(own) { // the library has no incident of a reload
+		if i == 0 && s.inBursts(own)*2 > len(own) {
+			v.Incident = "rolling-deploy"
+		} else if i == 0 {
 			v.Incident = incident(list)
 		}
 		for _, met := range order {

@@ -55,6 +55,16 @@ var controls = map[string]control{
 	"stateless-lb-round-robin":         {without: []string{"network.balancers.0.choose=source_hash"}, more: namesTwoServers},
 	"silent-drop":                      {without: []string{"network.links.0.flows.idle=1h"}},
 	"port-exhaustion":                  {without: []string{"load.rate=4/s", "load.duration=4s"}, more: metThePrediction},
+
+	"rolling-deploy":           {without: []string{"target.lab.stop_on=null", "network.balancers.0.leaves=null", "events.first_later=null", "events.second_later=null"}},
+	"scale-out-pinned":         {without: []string{"network.balancers.0.joins=null", "events=null"}},
+	"dead-peer":                {without: []string{"network.links.1.rules=null"}},
+	"nat-ports":                {without: []string{"network.nats.0.ports=400"}},
+	"nat-port-meets-time-wait": {without: []string{"network.nats.0.ports=300"}}, // none comes round within the run
+	"conntrack-full":           {without: []string{"network.links.0.flows.max=300"}},
+	"lifetime-wave":            {without: []string{"pool.max_lifetime=0s", "pool.expiry=[]"}},
+	"pool-leak":                {without: []string{"load.leak_every=0"}, more: emptiesAsPredicted},
+	"retry-storm":              {without: []string{"target.lab.stall=null", "events=null"}},
 }
 
 // Every incident shows its signature, its remedies show what they promise, and
@@ -179,6 +189,20 @@ func namesTwoServers(t *testing.T, rep *results.Reproduction) {
 	}
 	if len(hosts) < 2 || hosts["server"] || hosts["client"] {
 		t.Errorf("hosts %v in %+v", hosts, run.Packets.Failures[0].Rows)
+	}
+}
+
+// emptiesAsPredicted holds that the pool was empty after as many requests as it has connections
+// for one leak in ten, and that a larger one lasted longer by as much.
+func emptiesAsPredicted(t *testing.T, rep *results.Reproduction) {
+	t.Helper()
+	for _, r := range []struct {
+		run *results.Run
+		cap uint64
+	}{{rep.IncidentRun, 20}, {rep.RemedyRuns[2].Run, 40}} {
+		if r.run.Counts.OK != 10*r.cap || r.run.Connections.Leaked != r.cap {
+			t.Errorf("%d connections for one leak in ten responses: %+v, %+v", r.cap, r.run.Counts, r.run.Connections)
+		}
 	}
 }
 

@@ -14,6 +14,11 @@ var captures = map[string]string{
 	"lb-rst-unknown-flow":              "a capture at the client: the TTL of the RST beside the TTL of the server's data. If they differ, a machine between the two sent the RST",
 	"stateless-lb-round-robin":         "captures at two servers behind the balancer: a request that arrives at a server which never saw the connection's SYN",
 	"stateless-lb-hash":                "captures at the servers behind the balancer, to see which of them gets the packets of one connection",
+	"rolling-deploy":                   "a capture at the client ('tcpdump -i any port PORT') during a deploy: many connections to one address that end within a few milliseconds, whatever they did before",
+	"scale-out-pinned":                 "the connections of each server by their age ('ss -tno'), and the server's own rate of requests since it was added",
+	"dead-peer":                        "'ss -tno' at the client while requests hang: connections whose send queue stays full and whose timer is that of retransmission (timer:(on,...)), to an address that nobody answers for",
+	"conntrack-full":                   "captures on both sides of the firewall or node: SYNs that come in and do not go out, while kept connections go on; and nf_conntrack_count beside nf_conntrack_max there",
+	"nat-ports":                        "a capture at the server: the SYNs that are sent again at the client never arrive; and the gateway's own counter (ErrorPortAllocation, OUT_OF_RESOURCES)",
 	"nginx-upstream-mismatch":          "a capture at the proxy of its connections to the server: SYNs that are sent again after 1 s and 3 s, and the counter ListenOverflows at the server",
 	"nginx-upstream-keepalive-timeout": "a capture at the proxy of its connections to the server: which side closes idle connections first",
 }

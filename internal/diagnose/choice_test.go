@@ -68,8 +68,8 @@ func TestChoose(t *testing.T) {
 		{"Get \"http://api.example/\": http: server closed idle connection", plain, "go-default-transport", "idle-race direct-idle-order", ""},
 		{"java.net.SocketException: Connection reset\n\tat sun.net.www.http.HttpClient", plain, "httpurlconnection", "idle-race", "stateless-lb-round-robin lb-rst-unknown-flow"},
 		{"target_status_code - 502 backend_connection_closed_before_data_sent_to_client", plain, "default", "l7-lb-order idle-race", "before-response"},
-		{"org.apache.http.conn.ConnectTimeoutException: Connect to api.example:80 failed: connect timed out", plain, "apache-hc4", "", "nginx-upstream-mismatch"},
-		{"upstream timed out (110: Connection timed out) while connecting to upstream", plain, "nginx-upstream", "", "nginx-upstream-mismatch"},
+		{"org.apache.http.conn.ConnectTimeoutException: Connect to api.example:80 failed: connect timed out", plain, "apache-hc4", "", "nginx-upstream-mismatch nat-ports conntrack-full"},
+		{"upstream timed out (110: Connection timed out) while connecting to upstream", plain, "nginx-upstream", "", "nginx-upstream-mismatch nat-ports conntrack-full"},
 	} {
 		got := diagnose.Choose(asked(c.line, c.url, ""))
 		tries, not := names(got)

@@ -13,6 +13,7 @@ type counter struct {
 	on     bool // what happens to connections now counts
 	racing bool // races are integrated
 	tally  results.Tally
+	times  results.Moments
 	status int
 
 	// Nearly all exchanges are ok, sent once, and on a reused connection. They are counted
@@ -167,6 +168,7 @@ func (n *counter) ok(w *world, x *request, reused bool) {
 		e := n.whole(w, x, reused)
 		n.done(e, w.now)
 		n.tally.Add(e)
+		n.times.Add(e)
 		return
 	}
 	n.leases++
@@ -227,6 +229,7 @@ func (n *counter) failed(w *world, x *request, phase results.Phase, cause result
 	}
 	e.Phase, e.Cause, e.Done = phase, cause, w.now
 	n.tally.Add(e)
+	n.times.Add(e)
 	if !x.warmUp {
 		n.first = min(n.first, x.due-n.begun)
 	}

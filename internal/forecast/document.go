@@ -27,6 +27,9 @@ func (r *Result) Document(p *profiles.Profile, version string) (*results.Run, er
 		Profile: text, Warnings: []string{}, Expect: []results.Expectation{},
 	}
 	all.tally.Fill(run, lasts)
+	if r.Whole {
+		run.Times = all.times.Times(p.Load.WarmUp, p.Load.WarmUp+lasts)
+	}
 	r.connections(run, all)
 	run.Sockets = results.Sockets{
 		Available: true, ServerSide: true, TimeWaitPeak: all.ours, TimeWaitServer: all.theirs,

@@ -3,8 +3,10 @@ package forecast
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
+	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/profiles"
 	"github.com/kabench/kabench/profiles/script"
 )
@@ -27,9 +29,13 @@ func unsupported(p *profiles.Profile, f *facts) (lines []string) {
 	no(len(p.Target.Proxies) > 0, "target.proxies", "a forecast has no proxies; forecast each hop by itself")
 	no(p.Target.File != "", "target.file", "a forecast sends one kind of request; set target.url and target.method")
 	no(p.Target.Pipeline > 1, "target.pipeline", "a forecast sends one request at a time on a connection; set 1")
+	no(p.Load.LeakEvery > 0, "load.leak_every", "in a forecast every response is read; remove it")
+	no(p.Pool.ResendBudget > 0, "pool.resend_budget", "a forecast does not bound what is sent again; remove it")
+	no(slices.ContainsFunc(p.Pool.Resend, func(r pool.ResendRule) bool { return r.After&pool.AfterTimeout != 0 }), "pool.resend", "a forecast does not send again what took too long; remove timeout from after")
 	no(len(p.Events) > 0, "events", "a forecast has no events; remove them and what waits for them")
 	if p.Network != nil {
 		no(len(p.Network.Balancers) > 0, "network.balancers", "a forecast has no balancers; remove them")
+		no(len(p.Network.NATs) > 0, "network.nats", "a forecast has no NATs; remove them")
 		for i, l := range p.Network.Links {
 			no(len(l.Rules) > 0 || l.Flows != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove rules and flows")
 			no(l.Loss > 0 || l.Jitter > 0 || l.Bandwidth > 0 || l.There != nil || l.Back != nil, fmt.Sprintf("network.links.%d", i), "a forecast has links with a constant delay only; remove loss, jitter, bandwidth, there and back")

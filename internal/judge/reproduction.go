@@ -100,7 +100,7 @@ func happened(says Says, run *results.Run) string {
 	if run.Counts.Failed > 0 {
 		s += ", " + commonest(run)
 	}
-	if q := run.IdleAtFailure; q != nil && q.Count > 0 {
+	if q := run.IdleAtFailure; q != nil && q.Count > 0 && strings.HasSuffix(s, " connections") {
 		s += fmt.Sprintf(" that had been idle for %s in the median", results.FormatSeconds(q.P50))
 	}
 	if untold(run) {

@@ -169,15 +169,17 @@ func (x *exchange) expects() bool {
 	return x.req.Body != http.NoBody && !x.http10() && strings.EqualFold(x.req.Header.Get("Expect"), "100-continue")
 }
 
+// delay waits for as long as the script says, and for the end of a stall.
 func (x *exchange) delay() *story.Ending {
-	d := x.s.draw(script.Delays, x.s.cfg.Delay)
-	if d <= 0 {
-		return nil
+	if d := x.s.draw(script.Delays, x.s.cfg.Delay); d > 0 {
+		due := time.Now().Add(d)
+		if !serve.Sleep(x.s.ln.Ctx, d) {
+			return x.lost(os.ErrDeadlineExceeded)
+		}
+		x.s.late.since(due)
 	}
-	due := time.Now().Add(d)
-	if !serve.Sleep(x.s.ln.Ctx, d) {
+	if !x.s.stall.wait(x.s.ln.Ctx) {
 		return x.lost(os.ErrDeadlineExceeded)
 	}
-	x.s.late.since(due)
 	return nil
 }

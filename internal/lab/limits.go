@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/kabench/kabench/internal/lab/serve"
@@ -41,6 +42,41 @@ func enter(ctx context.Context, places chan struct{}) bool {
 func leave(places chan struct{}) {
 	if places != nil {
 		<-places
+	}
+}
+
+// stall holds responses back.
+type stall struct {
+	mu    sync.Mutex
+	ended chan struct{} // closed when the stall ends; nil: there is none
+}
+
+// Event begins or ends the stall, if the script says so.
+func (s *Server) Event(name string) {
+	s.stall.mu.Lock()
+	defer s.stall.mu.Unlock()
+	switch stalled := s.stall.ended != nil; {
+	case name == s.cfg.Stall.From && !stalled:
+		s.stall.ended = make(chan struct{})
+	case name == s.cfg.Stall.Until && stalled:
+		close(s.stall.ended)
+		s.stall.ended = nil
+	}
+}
+
+// wait waits until there is no stall. False: ctx is done.
+func (s *stall) wait(ctx context.Context) bool {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if ended == nil {
+		return true
+	}
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -195,6 +196,35 @@ func TestReloadAnnounced(t *testing.T) {
 		t.Error("the answer does not say close")
 	}
 	c.Ends(io.EOF)
+}
+
+// A server that stops closes idle connections, lets busy ones end, and refuses others.
+func TestStop(t *testing.T) {
+	s := start(t, script.Server{})
+	idle, busy := labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())
+	idle.Send(get)
+	idle.Response()
+	busy.Send(post)
+	labtest.Eventually(t, "two requests are read", func() bool { return s.Seen().Requests == 2 })
+	if n := s.Stop(); n != 2 {
+		t.Errorf("%d were open", n)
+	}
+	s.Stop()
+	idle.Ends(io.EOF)
+	busy.Send(strings.Repeat("x", 1000))
+	if !busy.Response().Close {
+		t.Error("the answer does not say close")
+	}
+	busy.Ends(io.EOF)
+	if c, err := net.Dial("tcp", s.Addr()); !errors.Is(err, syscall.ECONNREFUSED) {
+		t.Errorf("a connect after the stop: %v, %v", c, err)
+	}
+	if n := s.Seen().Reloads; n != 0 {
+		t.Errorf("%d reloads", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close after stop: %v", err)
+	}
 }
 
 func TestReloadEvery(t *testing.T) {

@@ -11,8 +11,22 @@ import (
 // count as idle: its first response says close.
 func (s *Server) Reload() int {
 	s.reloads.Add(1)
+	return s.doom(false)
+}
+
+// Stop ends the open connections as Reload does, and accepts no others: connects are
+// refused. It returns how many connections are open.
+func (s *Server) Stop() int {
+	s.ln.Refuse()
+	return s.doom(true)
+}
+
+// doom tells the open connections that the server was reloaded. With ever it tells those
+// too that are about to be opened.
+func (s *Server) doom(ever bool) int {
 	s.openMu.Lock()
 	defer s.openMu.Unlock()
+	s.stopped = s.stopped || ever
 	for c := range s.open {
 		c.doom()
 	}
@@ -29,6 +43,9 @@ func (s *Server) opened(c *conn) {
 	s.openMu.Lock()
 	defer s.openMu.Unlock()
 	s.open[c] = struct{}{}
+	if s.stopped {
+		c.doom()
+	}
 }
 
 func (s *Server) gone(c *conn) {

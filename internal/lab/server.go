@@ -30,12 +30,14 @@ type Server struct {
 	limits  limits
 	tally   tally
 	late    lateness
+	stall   stall
 
 	mu    sync.Mutex
 	draws map[script.Stream]*rand.Rand // guarded by mu
 
-	openMu sync.Mutex
-	open   map[*conn]struct{} // guarded by openMu
+	openMu  sync.Mutex
+	open    map[*conn]struct{} // guarded by openMu
+	stopped bool               // by Stop; guarded by openMu
 
 	accepted                                                 atomic.Bool // a connection was
 	reloads, requests, closedIdle, closedFirst, clientClosed atomic.Uint64

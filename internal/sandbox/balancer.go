@@ -3,6 +3,7 @@ package sandbox
 import (
 	"hash/fnv"
 	"net/netip"
+	"slices"
 
 	"github.com/kabench/kabench/profiles/network"
 )
@@ -13,7 +14,8 @@ type balancer struct {
 	by       uint16
 	node     int
 	addr     uint32
-	backends []int
+	backends []int // nodes that get new connections
+	left     map[int]bool
 	turn     int // of round robin
 	flows    *flowTable
 	bypassed *flowTable // connections of the backends' own addresses
@@ -22,6 +24,7 @@ type balancer struct {
 func (c *core) addBalancer(cfg network.Balancer, node int) {
 	b := &balancer{
 		cfg: cfg, by: c.rec.name(cfg.Name), node: node, addr: addrNumber(c.addrs[node][0]),
+		left:     map[int]bool{},
 		flows:    newFlowTable(cfg.Flows),
 		bypassed: newFlowTable(network.Flows{Idle: directIdle}),
 	}
@@ -30,10 +33,30 @@ func (c *core) addBalancer(cfg network.Balancer, node int) {
 		if err != nil {
 			continue // Validate has refused it
 		}
-		b.backends = append(b.backends, backend)
+		if cfg.Joins[name] == "" {
+			b.backends = append(b.backends, backend)
+		}
 		c.behind[backend] = b
 	}
 	c.at[node] = b
+}
+
+// event takes in the backends that join at the event name and drops those that leave. It
+// reports whether there are any.
+func (b *balancer) event(c *core, name string) (mentions bool) {
+	for host, joins := range b.cfg.Joins {
+		if node, err := c.find(host); err == nil && joins == name {
+			b.backends, mentions = append(b.backends, node), true
+		}
+	}
+	for host, leaves := range b.cfg.Leaves {
+		if node, err := c.find(host); err == nil && leaves == name {
+			b.backends = slices.DeleteFunc(b.backends, func(n int) bool { return n == node })
+			b.left[node], mentions = true, true
+		}
+	}
+	slices.Sort(b.backends) // so that runs with the same events choose alike
+	return mentions
 }
 
 // bypass remembers a connection that uses the backend's own address and so does not
@@ -59,7 +82,7 @@ func (b *balancer) bypass(h *header, now int64) {
 // not TCP, and packets of connections between backends, of connections that from
 // opened, and of connections to its own address.
 func (b *balancer) direct(c *core, f *frame, from, to int, known bool, now int64) bool {
-	if !f.h.isTCP() || !known || to >= c.hosts || c.behind[to] == b {
+	if !f.h.isTCP() || !known || c.at[to] != nil || c.behind[to] == b {
 		return true
 	}
 	if f.h.flags&(network.SYN|network.ACK) == network.SYN {
@@ -86,6 +109,10 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	key := f.h.key()
 	syn := f.h.flags&(network.SYN|network.ACK) == network.SYN
 	fl := b.flows.find(key, now)
+	if fl == nil && b.flows.full(now) {
+		c.drop(f, FateTableFull, b.by, now)
+		return
+	}
 	if fl == nil || syn && fl.closing {
 		if !syn {
 			switch b.cfg.Unknown {
@@ -102,8 +129,16 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 		} else {
 			fl.made, fl.closing = now, false
 		}
-		fl.backend = int32(b.choose(&f.h))
+		fl.backend = noBackend
 		fl.from = int32(h.from)
+	}
+	if fl.backend == noBackend || b.cfg.AtLeave == network.LeavingMove && b.left[int(fl.backend)] {
+		fl.backend = int32(b.choose(&f.h))
+	}
+	if fl.backend == noBackend {
+		b.flows.remove(fl.self)
+		c.resetBy(h, f, network.RSTToSender, b.by, now)
+		return
 	}
 	b.flows.touch(fl, &f.h, now)
 	to := int(fl.backend)
@@ -140,8 +175,14 @@ func (b *balancer) passBack(c *core, f *frame, h *hop, now int64) {
 	c.enter(c.hops[b.node][to], f, now)
 }
 
-// choose returns the backend for the flow that h opens.
+// noBackend is the backend of a flow for which there is none.
+const noBackend = -1
+
+// choose returns the backend for the flow that h opens, or noBackend.
 func (b *balancer) choose(h *header) int {
+	if len(b.backends) == 0 {
+		return noBackend
+	}
 	if b.cfg.Choose == network.RoundRobin {
 		b.turn++
 		return b.backends[(b.turn-1)%len(b.backends)]

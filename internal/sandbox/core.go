@@ -17,12 +17,14 @@ const maxFrames = 1 << 16
 // calls deliver for the packets that are due.
 type core struct {
 	cfg    network.Config
-	names  []string // of the nodes: the client, the other hosts, the balancers
+	names  []string // of the nodes: the client, the other hosts, the balancers, the NATs
 	hosts  int      // how many of the nodes are hosts
 	addrs  [][]netip.Addr
 	byAddr map[uint32]int // node
 	behind []*balancer    // by node: the balancer whose backend it is
 	at     []*balancer    // by node: the balancer it is
+	inside []*nat         // by node: the NAT that it is behind
+	nats   []*nat         // in the order of their nodes, which are the last ones
 	links  []*link
 	hops   [][]*hop // from, to
 	all    []*hop   // every hop
@@ -47,15 +49,21 @@ func newCore(cfg network.Config) (*core, error) {
 	for _, b := range cfg.Balancers {
 		c.node(b.Name)
 	}
+	for _, n := range cfg.NATs {
+		c.node(n.Name)
+	}
 	n := len(c.names)
 	c.rec = newRecorder(cfg.Record, c.names)
-	c.behind, c.at = make([]*balancer, n), make([]*balancer, n)
+	c.behind, c.at, c.inside = make([]*balancer, n), make([]*balancer, n), make([]*nat, n)
 	c.hops = make([][]*hop, n)
 	for i := range c.hops {
 		c.hops[i] = make([]*hop, n)
 	}
 	for i, b := range cfg.Balancers {
 		c.addBalancer(b, c.hosts+i)
+	}
+	for i, nc := range cfg.NATs {
+		c.addNAT(nc, n-len(cfg.NATs)+i)
 	}
 	for _, l := range cfg.Links {
 		if err := c.addLink(l); err != nil {
@@ -82,13 +90,16 @@ func (c *core) node(name string) {
 	c.addrs = append(c.addrs, addrs)
 }
 
+// balancers returns the balancers, in the order of their nodes.
+func (c *core) balancers() []*balancer { return c.at[c.hosts : len(c.at)-len(c.nats)] }
+
 func (c *core) find(name string) (int, error) {
 	for i, n := range c.names {
 		if n == name {
 			return i, nil
 		}
 	}
-	return 0, fmt.Errorf("there is no host or balancer %q; there are %q", name, c.names)
+	return 0, fmt.Errorf("there is no host, balancer or NAT %q; there are %q", name, c.names)
 }
 
 func (c *core) addLink(cfg network.Link) error {
@@ -134,7 +145,7 @@ func (c *core) addLink(cfg network.Link) error {
 	return nil
 }
 
-// address returns the first address of a host or balancer, or the address that name
+// address returns the first address of a host, balancer or NAT, or the address that name
 // itself is.
 func (c *core) address(name string) (uint32, error) {
 	if name == "" {
@@ -163,34 +174,6 @@ func (c *core) join(l *link, there, back network.Conditions) {
 	c.links = append(c.links, l)
 }
 
-// frame returns an empty frame, or nil when too many packets are in flight.
-func (c *core) frame() *frame {
-	if n := len(c.free); n > 0 {
-		f := c.free[n-1]
-		c.free = c.free[:n-1]
-		return f
-	}
-	if c.made == maxFrames {
-		return nil
-	}
-	c.made++
-	return &frame{buf: make([]byte, c.cfg.MTU)}
-}
-
-// overflow records the packet in f as dropped, because no further frame could be
-// made. The caller keeps f.
-func (c *core) overflow(f *frame, from int, now int64) {
-	c.rec.setFate(c.rec.enter(f.bytes(), from, 0, nil, now), FateQueueFull, 0, now)
-}
-
-func (c *core) release(f *frame) { c.free = append(c.free, f) }
-
-// drop records why f goes no further.
-func (c *core) drop(f *frame, fate Fate, by uint16, now int64) {
-	c.rec.setFate(f.id, fate, by, now)
-	c.release(f)
-}
-
 // receive takes in the packet in f, which the host from has sent. First it does
 // everything that was due earlier.
 func (c *core) receive(f *frame, from int, now int64) {
@@ -211,6 +194,9 @@ func (c *core) receive(f *frame, from int, now int64) {
 		b = nil
 	}
 	key := c.connectionKey(&f.h, b)
+	if c.nats != nil {
+		key = c.insideOf(key)
+	}
 	f.id = c.rec.enter(f.bytes(), from, 0, &key, now)
 	switch {
 	case !known || to == from:
@@ -218,6 +204,12 @@ func (c *core) receive(f *frame, from int, now int64) {
 		return
 	case b != nil:
 		to = b.node
+	case c.inside[from] != c.inside[to] && f.h.isTCP():
+		if c.inside[from] == nil { // the addresses behind a NAT are its own affair
+			c.drop(f, FateNotCarried, 0, now)
+			return
+		}
+		to = c.inside[from].node
 	case to < c.hosts && c.behind[to] != nil && f.h.isTCP():
 		c.behind[to].bypass(&f.h, now)
 	}
@@ -261,6 +253,10 @@ func (c *core) remember(h *hop, f *frame, now int64) bool {
 	key := f.h.key()
 	fl := l.flows.find(key, now)
 	if fl == nil {
+		if l.flows.full(now) {
+			c.drop(f, FateTableFull, l.by, now)
+			return false
+		}
 		if f.h.flags&(network.SYN|network.ACK) != network.SYN {
 			switch l.cfg.Unknown {
 			case network.UnknownDrop:
@@ -295,18 +291,26 @@ func (c *core) resetBy(h *hop, f *frame, to network.RSTTo, by uint16, now int64)
 
 // inject sends a RST of the wire's own over h.
 func (c *core) inject(h *hop, r reset, by uint16, now int64) {
+	key := keyOf(r.src, r.sport, r.dst, r.dport)
+	if b := c.behind[h.from]; b != nil && h.to == b.node {
+		key = keyOf(b.addr, r.sport, r.dst, r.dport)
+	} else if b := c.at[h.from]; b != nil && c.behind[h.to] == b {
+		key = keyOf(r.src, r.sport, b.addr, r.dport)
+	}
+	if c.nats != nil {
+		key = c.insideOf(key)
+	}
+	c.injectAs(h, r, by, key, now)
+}
+
+// injectAs sends a RST that the record finds under key.
+func (c *core) injectAs(h *hop, r reset, by uint16, key flowKey, now int64) {
 	f := c.frame()
 	if f == nil {
 		return
 	}
 	f.n = r.write(f.buf)
 	f.h, _ = parse(f.bytes())
-	key := f.h.key()
-	if b := c.behind[h.from]; b != nil && h.to == b.node {
-		key = c.connectionKey(&f.h, b)
-	} else if b := c.at[h.from]; b != nil && c.behind[h.to] == b {
-		key = keyOf(r.src, r.sport, b.addr, r.dport)
-	}
 	f.id = c.rec.enter(f.bytes(), -1, by, &key, now)
 	c.push(h, f, now)
 }
@@ -322,8 +326,11 @@ func (c *core) next() int64 {
 			next = min(next, l.flows.nextExpiry())
 		}
 	}
-	for _, b := range c.at[c.hosts:] {
+	for _, b := range c.balancers() {
 		next = min(next, b.flows.nextExpiry())
+	}
+	for _, n := range c.nats {
+		next = min(next, n.nextExpiry())
 	}
 	return next
 }
@@ -339,11 +346,14 @@ func (c *core) advance(now int64) {
 			return
 		}
 		f := h.pop()
-		if b := c.at[h.to]; b != nil {
-			b.pass(c, f, h, f.due) // with the due time, so that delays of the wire do not add up
-			continue
+		switch at := h.to - c.hosts; { // with the due time, so that delays of the wire do not add up
+		case at < 0:
+			c.hand(f, h.to, now)
+		case c.at[h.to] != nil:
+			c.at[h.to].pass(c, f, h, f.due)
+		default:
+			c.nats[at-len(c.balancers())].pass(c, f, h, f.due)
 		}
-		c.hand(f, h.to, now)
 	}
 }
 
@@ -365,19 +375,22 @@ func (c *core) earliest() *hop {
 func (c *core) hand(f *frame, node int, now int64) {
 	c.late.add(now - f.due)
 	if c.deliver(node, f.bytes()) {
-		c.rec.delivered(f.id, node, f.h.src, f.h.dst, now)
+		c.rec.delivered(f.id, node, &f.h, now)
 		c.release(f)
 		return
 	}
 	c.drop(f, FateRefused, 0, now)
 }
 
-// expire makes links and balancers forget flows that have been idle for too long.
+// expire makes links, balancers and NATs forget flows that have been idle for too long.
 func (c *core) expire(now int64) {
 	for _, l := range c.links {
 		l.expire(c, now)
 	}
-	for _, b := range c.at[c.hosts:] {
+	for _, b := range c.balancers() {
 		b.expire(c, now)
+	}
+	for _, n := range c.nats {
+		n.expire(c, now)
 	}
 }

@@ -328,6 +328,50 @@ func TestBalancerChoosesAndForgets(t *testing.T) {
 	}
 }
 
+// A backend gets new connections from the event at which it joins to the one at which it
+// leaves. What it keeps then stays with it, or moves to another. Without a backend new
+// connections are refused.
+func TestBackendsJoinAndLeave(t *testing.T) {
+	for _, atLeave := range []network.Leaving{network.LeavingKeep, network.LeavingMove} {
+		w := newWireTest(t, balanced(network.Balancer{
+			Choose: network.RoundRobin, AtLeave: atLeave,
+			Joins: map[string]string{"server2": "up"}, Leaves: map[string]string{"server1": "down", "server2": "over"},
+		}))
+		to := func(port uint16, flags network.Flags) string {
+			w.send("client", "vip", port, 80, flags, 100, 0, 0)
+			seen := w.pass(0)
+			if len(seen) != 1 {
+				t.Fatalf("%v: %+v", atLeave, seen)
+			}
+			return seen[0].node
+		}
+		for port, want := range []string{"server1", "server1"} {
+			if got := to(1000+uint16(port), network.SYN); got != want {
+				t.Errorf("%v: before it joins, a connection goes to %s", atLeave, got)
+			}
+		}
+		vip := w.at[nodeOf(t, w.core, "vip")]
+		if !vip.event(w.core, "up") || vip.event(w.core, "unknown") {
+			t.Error("the balancer waits for up alone")
+		}
+		if a, b := to(1002, network.SYN), to(1003, network.SYN); a == b {
+			t.Errorf("%v: both connections go to %s", atLeave, a)
+		}
+		vip.event(w.core, "down")
+		if a, b := to(1004, network.SYN), to(1005, network.SYN); a != "server2" || b != "server2" {
+			t.Errorf("%v: %s and %s get connections after server1 left", atLeave, a, b)
+		}
+		want := map[network.Leaving]string{network.LeavingKeep: "server1", network.LeavingMove: "server2"}[atLeave]
+		if got := to(1000, network.ACK); got != want {
+			t.Errorf("%v: a kept connection goes to %s, want %s", atLeave, got, want)
+		}
+		vip.event(w.core, "over")
+		if got := to(1006, network.SYN); got != "client" {
+			t.Errorf("%v: without a backend a connection goes to %s", atLeave, got)
+		}
+	}
+}
+
 func nodeOf(t *testing.T, c *core, name string) int {
 	node, err := c.find(name)
 	if err != nil {
@@ -493,6 +537,7 @@ func FuzzCore(f *testing.F) {
 	f.Add(uint8(0), uint16(3), segment(f, "10.77.0.1", "10.77.0.4", 1000, 80, network.SYN, 1, 0, ""))
 	f.Add(uint8(1), uint16(300), segment(f, "10.77.0.2", "10.77.0.1", 80, 1000, network.SYN|network.ACK, 1, 2, ""))
 	f.Add(uint8(2), uint16(3000), segment(f, "10.77.0.3", "10.77.0.1", 80, 1000, network.PSH|network.ACK, 1, 2, "data"))
+	f.Add(uint8(1), uint16(1), segment(f, "10.77.0.2", "10.77.0.5", 80, 1024, network.FIN|network.ACK, 1, 2, ""))
 	f.Add(uint8(0), uint16(0), []byte{0x45, 0, 0, 20})
 	f.Fuzz(func(t *testing.T, from uint8, gap uint16, b []byte) {
 		cfg := balanced(network.Balancer{Choose: network.RoundRobin, Flows: network.Flows{Idle: time.Millisecond, AtExpiry: network.ExpiryRST, Unknown: network.Unknown(gap % 3)}})
@@ -502,6 +547,10 @@ func FuzzCore(f *testing.F) {
 				Flows: &network.Flows{Idle: 2 * time.Millisecond, Unknown: network.Unknown(gap / 3 % 3), AtExpiry: network.ExpiryRST},
 			},
 			{Between: [2]string{"vip", "server1"}, Rules: []network.Rule{{Skip: 1, PerConnection: true, Do: network.ActionRST, To: network.RSTToBoth}}},
+		}
+		cfg.Links[0].Flows.Max = int(gap % 5)
+		if gap%2 == 1 {
+			cfg.NATs = []network.NAT{{Name: "nat", Ports: 1, Idle: 3 * time.Millisecond, Unknown: network.Unknown(gap % 3), AtExpiry: network.ExpiryRST}}
 		}
 		cfg.Record.Packets = 64
 		c, err := newCore(cfg)

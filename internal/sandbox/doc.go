@@ -4,14 +4,14 @@
 // carries every packet between them itself ([Network]). Both ends of every
 // connection are the kernel's own TCP. What lies between them is made by this package:
 // delay, jitter, loss and bandwidth, rules that drop or reset, middleboxes that forget
-// ([network.Link]), and balancers that lose their state ([network.Balancer]). The
-// machine's settings, addresses and ports stay untouched.
+// ([network.Link]), balancers that lose their state ([network.Balancer]), and NATs that run out of ports
+// ([network.NAT]). The machine's settings, addresses and ports stay untouched.
 //
 // The path of one packet:
 //
 //	a host's TCP → its TUN device → the wire reads it, stamps it, records it
 //	→ link: rules, flow table, loss, bandwidth, delay → (balancer: choice of a
-//	backend, new address) → (second link) → the TUN device of the other host
+//	backend, new address; NAT: new address and port) → (second link) → the TUN device of the other host
 //
 // Why TUN devices and not veth pairs with netem, conntrack and nft: those need
 // modules that many kernels lack (netem above all), they decide unseen, and
@@ -26,8 +26,8 @@
 // [Stats] says how late the wire was.
 //
 // Limits: IPv4 only. Links keep the order of packets even with jitter.
-// Balancers carry TCP only, and ICMP errors about balanced connections are not
-// translated.
+// Balancers carry TCP only, NATs translate TCP only, and ICMP errors about the connections
+// of either are not translated.
 //
 // It needs Linux; elsewhere [Available] and all other functions return
 // [ErrNeedsLinux].

@@ -53,6 +53,8 @@ type flow struct {
 // they were last seen, so the flows that have been idle for too long are at the end.
 type flowTable struct {
 	idle, lifetime int64 // ns; 0: never
+	most           int   // flows; 0: no limit
+	room           budget
 	index          map[flowKey]int32
 	flows          []flow
 	free           []int32
@@ -62,7 +64,7 @@ type flowTable struct {
 
 func newFlowTable(c network.Flows) *flowTable {
 	return &flowTable{
-		idle: int64(c.Idle), lifetime: int64(c.Lifetime),
+		idle: int64(c.Idle), lifetime: int64(c.Lifetime), most: c.Max,
 		index: map[flowKey]int32{}, newest: -1, oldest: -1,
 	}
 }
@@ -82,7 +84,16 @@ func (t *flowTable) find(key flowKey, now int64) *flow {
 	return f
 }
 
-// make adds the flow of key, which must be unknown.
+// full reports whether no further flow fits, and counts the packet that is dropped for it.
+func (t *flowTable) full(now int64) bool {
+	if t.most == 0 || len(t.index) < t.most {
+		return false
+	}
+	t.room.refuse(now)
+	return true
+}
+
+// make adds the flow of key, which must be unknown and fit.
 func (t *flowTable) make(key flowKey, now int64) *flow {
 	var i int32
 	if n := len(t.free); n > 0 {
@@ -93,6 +104,7 @@ func (t *flowTable) make(key flowKey, now int64) *flow {
 	}
 	t.flows[i] = flow{key: key, made: now, seen: now, self: i}
 	t.index[key] = i
+	t.room.peak = max(t.room.peak, len(t.index))
 	t.link(i)
 	return &t.flows[i]
 }

@@ -118,6 +118,20 @@ func readdress(b []byte, h *header, src, dst uint32) {
 	h.src, h.dst = src, dst
 }
 
+// report gives the TCP packet b new ports, as readdress gives a packet addresses.
+func report(b []byte, h *header, sport, dport uint16) {
+	if !h.isTCP() || h.l4+4 > len(b) {
+		return
+	}
+	if at := h.l4 + 16; at+2 <= len(b) {
+		sum := binary.BigEndian.Uint16(b[at:])
+		binary.BigEndian.PutUint16(b[at:], fixChecksum(sum, uint32(h.sport)<<16|uint32(h.dport), uint32(sport)<<16|uint32(dport)))
+	}
+	binary.BigEndian.PutUint16(b[h.l4:], sport)
+	binary.BigEndian.PutUint16(b[h.l4+2:], dport)
+	h.sport, h.dport = sport, dport
+}
+
 // checksum returns the Internet checksum (RFC 1071) of b, added to the partial sum s.
 func checksum(s uint32, b []byte) uint16 {
 	for ; len(b) >= 2; b = b[2:] {

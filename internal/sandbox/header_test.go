@@ -99,6 +99,7 @@ func FuzzReaddress(f *testing.F) {
 		}
 		if h.end > len(b) { // captured in part: must not panic
 			readdress(b, &h, src, dst)
+			report(b, &h, uint16(src), uint16(dst))
 			return
 		}
 		whole := bytes.Clone(b)
@@ -109,11 +110,17 @@ func FuzzReaddress(f *testing.F) {
 		if !ok || again != h || h.src != src || h.dst != dst {
 			t.Fatalf("after readdress: %+v, %+v", again, h)
 		}
+		if report(whole, &h, uint16(src), uint16(dst)); h.isTCP() && (h.sport != uint16(src) || h.dport != uint16(dst)) {
+			t.Fatalf("after report: %+v", h)
+		}
+		if again, _ = parse(whole); again != h {
+			t.Fatalf("after report: %+v, %+v", again, h)
+		}
 		if noUDPSum {
 			h.l4 = 0
 		}
 		if !validChecksums(whole, &h) {
-			t.Fatalf("a checksum is wrong after readdress: %x", whole)
+			t.Fatalf("a checksum is wrong after readdress and report: %x", whole)
 		}
 	})
 }

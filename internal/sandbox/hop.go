@@ -21,6 +21,34 @@ type frame struct {
 
 func (f *frame) bytes() []byte { return f.buf[:f.n] }
 
+// frame returns an empty frame, or nil when too many packets are in flight.
+func (c *core) frame() *frame {
+	if n := len(c.free); n > 0 {
+		f := c.free[n-1]
+		c.free = c.free[:n-1]
+		return f
+	}
+	if c.made == maxFrames {
+		return nil
+	}
+	c.made++
+	return &frame{buf: make([]byte, c.cfg.MTU)}
+}
+
+// overflow records the packet in f as dropped, because no further frame could be
+// made. The caller keeps f.
+func (c *core) overflow(f *frame, from int, now int64) {
+	c.rec.setFate(c.rec.enter(f.bytes(), from, 0, nil, now), FateQueueFull, 0, now)
+}
+
+func (c *core) release(f *frame) { c.free = append(c.free, f) }
+
+// drop records why f goes no further.
+func (c *core) drop(f *frame, fate Fate, by uint16, now int64) {
+	c.rec.setFate(f.id, fate, by, now)
+	c.release(f)
+}
+
 // hop is one direction of a link: a queue in which packets keep their order.
 type hop struct {
 	link     *link

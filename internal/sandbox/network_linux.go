@@ -94,8 +94,8 @@ func (n *Network) Host(name string) *Host {
 	return nil
 }
 
-// Addr returns the first address of the host or balancer with this name; invalid if
-// there is none.
+// Addr returns the first address of the host, balancer or NAT with this name; invalid
+// if there is none.
 func (n *Network) Addr(name string) netip.Addr {
 	if i, err := n.core.find(name); err == nil {
 		return n.core.addrs[i][0]
@@ -103,8 +103,8 @@ func (n *Network) Addr(name string) netip.Addr {
 	return netip.Addr{}
 }
 
-// Event activates the rules that start on name and deactivates those that end on it.
-// It is an error if no rule mentions name.
+// Event activates the rules that start on name and deactivates those that end on it, and
+// lets backends join and leave. It is an error if nothing mentions name.
 func (n *Network) Event(name string) error {
 	cares := false
 	n.wire.do(func() {
@@ -113,26 +113,34 @@ func (n *Network) Event(name string) error {
 				cares = r.event(name) || cares
 			}
 		}
+		for _, b := range n.core.at[n.core.hosts:] {
+			cares = b.event(n.core, name) || cares
+		}
 	})
 	if !cares {
-		return fmt.Errorf("event %q: no rule waits for it", name)
+		return fmt.Errorf("event %q: nothing waits for it", name)
 	}
 	return nil
 }
 
-// Forget makes the balancer or link with this name forget all its flows at once, as if
+// Forget makes the balancer, NAT or link with this name forget all its flows at once, as if
 // it had been restarted or replaced. It returns how many there were.
 func (n *Network) Forget(name string) (flows int, err error) {
-	err = fmt.Errorf("forget %q: no balancer, and no link with flows, has that name", name)
+	err = fmt.Errorf("forget %q: no balancer or NAT, and no link with flows, has that name", name)
 	n.wire.do(func() {
 		for i, l := range n.core.links {
 			if i < len(n.core.cfg.Links) && l.flows != nil && n.core.cfg.Links[i].Name() == name {
 				flows, err = l.flows.forget(), nil
 			}
 		}
-		for _, b := range n.core.at[n.core.hosts:] {
+		for _, b := range n.core.balancers() {
 			if b.cfg.Name == name {
 				flows, err = b.flows.forget(), nil
+			}
+		}
+		for _, nat := range n.core.nats {
+			if nat.cfg.Name == name {
+				flows, err = nat.forgetAll(), nil
 			}
 		}
 	})
@@ -160,12 +168,18 @@ func (n *Network) Connection(a, b netip.AddrPort, last int) []Packet {
 
 // Packets calls each with the packets that are still kept, in the order of sending, and
 // with the two ends of their connection: the same ones for all packets of it, also
-// behind a balancer. The wire stands still for short times during the call, and each
+// behind a balancer or NAT. The wire stands still for short times during the call, and each
 // may not use the network.
 func (n *Network) Packets(each func(between [2]netip.AddrPort, p Packet)) {
 	rec := n.core.rec
 	var id, end uint64
-	n.wire.do(func() { id, end = rec.oldest(), rec.count })
+	var of map[uint64]flowKey // the connections, if a NAT gives them ports that are given again
+	n.wire.do(func() {
+		id, end = rec.oldest(), rec.count
+		if n.core.nats != nil {
+			of = rec.connections()
+		}
+	})
 	const chunk = 128
 	for id <= end {
 		n.wire.do(func() {
@@ -173,7 +187,11 @@ func (n *Network) Packets(each func(between [2]netip.AddrPort, p Packet)) {
 			for until := min(id+chunk-1, end); id <= until; id++ {
 				p := rec.packet(id)
 				if p.Proto == protoTCP {
-					each(n.core.throughBalancer(p.Src, p.Dst).ends(), p)
+					key, known := of[id]
+					if !known {
+						key = n.core.throughBalancer(p.Src, p.Dst)
+					}
+					each(key.ends(), p)
 				}
 			}
 		})
@@ -191,12 +209,22 @@ func (n *Network) Stats() Stats {
 				s.Fates[Fate(i).String()] = count
 			}
 		}
-		for _, b := range c.at[c.hosts:] {
-			s.Forgotten += b.flows.forgotten
+		tables := func(t *flowTable) {
+			s.Forgotten += t.forgotten
+			if t.most > 0 {
+				s.Flows.add(t.room)
+			}
+		}
+		for _, b := range c.balancers() {
+			tables(b.flows)
+		}
+		for _, n := range c.nats {
+			tables(n.flows)
+			s.Ports.add(n.room)
 		}
 		for _, l := range c.links {
 			if l.flows != nil {
-				s.Forgotten += l.flows.forgotten
+				tables(l.flows)
 			}
 			for _, r := range l.rules {
 				s.Struck[c.rec.names[l.by]+": "+c.rec.names[r.by]] += r.struck

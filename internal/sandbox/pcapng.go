@@ -96,6 +96,7 @@ func (p *pcapWriter) add(s slot, data []byte, hosts int, by string) error {
 		seen := append([]byte(nil), data...)
 		if h, ok := parse(seen); ok {
 			readdress(seen, &h, s.src, s.dst)
+			report(seen, &h, s.sport, s.dport)
 		}
 		heap.Push(&p.pending, sight{at: s.out, id: s.id, tap: int(s.to), size: int(s.size), data: seen})
 	}

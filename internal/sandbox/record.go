@@ -16,10 +16,10 @@ type Packet struct {
 	From string        // the host that sent it; "" when the wire made it
 	To   string        // the host that received it; "" when none did
 	Fate Fate
-	By   string // the rule, link or balancer that decided the fate or made the packet
+	By   string // the rule, link, balancer or NAT that decided the fate or made the packet
 
 	Src, Dst         netip.AddrPort // as it entered
-	SeenSrc, SeenDst netip.AddrPort // as it was delivered: other addresses behind a balancer
+	SeenSrc, SeenDst netip.AddrPort // as it was delivered: others behind a balancer or NAT
 	Proto            uint8          // IP protocol: 6 is TCP
 	Flags            network.Flags
 	Seq, Ack         uint32
@@ -38,6 +38,8 @@ type slot struct {
 	id, prev uint64 // prev: the previous packet of the same connection; 0: none
 	in, out  int64  // ns since the start; out < 0: not delivered
 	src, dst uint32 // as delivered
+	sport    uint16 // as delivered
+	dport    uint16
 	from, to int16  // nodes; -1: none
 	by       uint16 // index of names
 	kept     uint16 // bytes captured
@@ -53,7 +55,7 @@ type recorder struct {
 	snap  int
 	count uint64 // packets so far; the id of the newest one
 	last  map[flowKey]uint64
-	names []string // of the rules, links and balancers that decide fates; 0 is none
+	names []string // of the rules, links, balancers and NATs that decide fates; 0 is none
 	nodes []string // names of the nodes
 	fates [16]uint64
 }
@@ -69,7 +71,7 @@ func newRecorder(c network.Record, nodes []string) *recorder {
 	}
 }
 
-// name registers the name of a rule, link or balancer.
+// name registers the name of a rule, link, balancer or NAT.
 func (r *recorder) name(name string) uint16 {
 	r.names = append(r.names, name)
 	return uint16(len(r.names) - 1)
@@ -110,10 +112,11 @@ func (r *recorder) setFate(id uint64, fate Fate, by uint16, now int64) *slot {
 	return s
 }
 
-// delivered records that the packet reached the node to at now, with these addresses.
-func (r *recorder) delivered(id uint64, to int, src, dst uint32, now int64) {
+// delivered records that the packet reached the node to at now, with the header h.
+func (r *recorder) delivered(id uint64, to int, h *header, now int64) {
 	if s := r.setFate(id, FateDelivered, 0, now); s != nil {
-		s.out, s.to, s.src, s.dst = now, int16(to), src, dst
+		s.out, s.to = now, int16(to)
+		s.src, s.dst, s.sport, s.dport = h.src, h.dst, h.sport, h.dport
 	}
 }
 
@@ -148,6 +151,20 @@ func (r *recorder) connection(key flowKey, n int) []Packet {
 	return packets
 }
 
+// connections returns the connection of each kept packet that has one, by the packet's
+// id.
+func (r *recorder) connections() map[uint64]flowKey {
+	of := map[uint64]flowKey{}
+	for key, id := range r.last {
+		for id != 0 && id >= r.oldest() {
+			of[id] = key
+			s, _ := r.raw(id)
+			id = s.prev
+		}
+	}
+	return of
+}
+
 // packet returns a kept packet, as a value that shares no memory with the ring.
 func (r *recorder) packet(id uint64) Packet {
 	s, b := r.raw(id)
@@ -166,7 +183,7 @@ func (r *recorder) packet(id uint64) Packet {
 	}
 	if s.out >= 0 {
 		p.Left, p.To = time.Duration(s.out), r.nodes[s.to]
-		p.SeenSrc, p.SeenDst = addrPort(s.src, h.sport), addrPort(s.dst, h.dport)
+		p.SeenSrc, p.SeenDst = addrPort(s.src, s.sport), addrPort(s.dst, s.dport)
 	}
 	return p
 }

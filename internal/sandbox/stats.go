@@ -52,12 +52,45 @@ func (l *lateness) quantile(q float64) time.Duration {
 	return time.Duration(l.max)
 }
 
+// budget counts how much of something limited was in use, and what was dropped when
+// nothing was left.
+type budget struct {
+	peak    int
+	dropped uint64
+	first   int64 // when the first was dropped
+}
+
+func (b *budget) refuse(now int64) {
+	if b.dropped == 0 {
+		b.first = now
+	}
+	b.dropped++
+}
+
+// add adds the counts of another.
+func (b *Budget) add(other budget) {
+	b.Peak = max(b.Peak, other.peak)
+	if other.dropped > 0 && (b.Dropped == 0 || time.Duration(other.first) < b.First) {
+		b.First = time.Duration(other.first)
+	}
+	b.Dropped += other.dropped
+}
+
+// Budget is how much of something limited was in use.
+type Budget struct {
+	Peak    int           // most in use at once
+	Dropped uint64        // packets for which nothing was left
+	First   time.Duration // when the first of them was dropped, since the network's Start
+}
+
 // Stats are the counters of the wire.
 type Stats struct {
 	Packets     uint64            // that hosts sent or the wire made
 	Fates       map[string]uint64 // number of packets by Fate
 	Struck      map[string]uint64 // number of packets that each rule applied to, by "LINK: RULE"
-	Forgotten   uint64            // open flows that links and balancers forgot because of idle or lifetime
+	Forgotten   uint64            // open flows that links, balancers and NATs forgot because of idle or lifetime
+	Ports       Budget            // of NATs: ports to one destination, those that wait for their reuse included
+	Flows       Budget            // of links and balancers with a limit: flows that one of them remembers
 	Overwritten uint64            // packets that the record no longer has
 	// Unseen is how many packets the kernel dropped at a device because the wire was
 	// too slow. They are not in the record. Unseen is 0 before Close.

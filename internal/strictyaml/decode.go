@@ -154,12 +154,13 @@ func (d *Decoder) Decode(path string, n ast.Node, v reflect.Value) {
 func (d *Decoder) inPlace(path string, n ast.Node, text string) string {
 	field, found := fieldTypeAt(d.Defaults, path)
 	none := field.Tag.Get("none")
+	old, renamed := field.Tag.Lookup("old")
 	switch {
 	case !found || none == "":
 		return text
 	case text == "none":
 		return none
-	case text == field.Tag.Get("old"):
+	case renamed && text == old:
 		m := d.MarkOf(n)
 		d.Warnings = append(d.Warnings, Complaint{m.Source, m.Line, m.Column, path, text + " is an old spelling of no cap; write none, or " + none})
 		return none

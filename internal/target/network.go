@@ -30,7 +30,7 @@ func (t *Target) serveInNetwork(p *profiles.Profile) (string, error) {
 		err := t.on(name, path, func(addr string, _ *sandbox.Host) error {
 			s, err := lab.Start(*p.Target.Lab, addr)
 			if err == nil {
-				t.lab = append(t.lab, s)
+				t.lab, t.events.hosts = append(t.lab, s), append(t.events.hosts, name)
 			}
 			return err
 		})

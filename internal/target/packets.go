@@ -41,6 +41,7 @@ func (t *Target) Packets(failures []results.Exchange, epoch time.Time) (*results
 	stats := n.Stats()
 	seen := &results.Packets{
 		Seen: stats.Packets, Overwritten: stats.Overwritten, Unseen: stats.Unseen, Forgotten: stats.Forgotten, Fates: stats.Fates, Struck: stats.Struck,
+		NATPorts: budget(stats.Ports, epoch.Sub(n.Began())), Flows: budget(stats.Flows, epoch.Sub(n.Began())),
 		LateP99: stats.LateP99.Seconds(), LateMax: stats.LateMax.Seconds(),
 		Closed: closings(all.List()),
 	}
@@ -56,6 +57,16 @@ func (t *Target) Packets(failures []results.Exchange, epoch time.Time) (*results
 		}
 	}
 	return seen, kept, err
+}
+
+// budget is what the network counted, for run.json. began is the run's start on the
+// network's clock.
+func budget(b sandbox.Budget, began time.Duration) results.Budget {
+	out := results.Budget{Peak: b.Peak, Dropped: b.Dropped}
+	if b.Dropped > 0 {
+		out.First = (b.First - began).Seconds()
+	}
+	return out
 }
 
 // WritePackets writes the packets of the network, which is closed, without the secrets

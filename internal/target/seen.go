@@ -17,6 +17,12 @@ func (t *Target) Fill(run *results.Run) {
 	}
 	if len(t.lab) > 0 {
 		run.Lab = labSeen(t.lab)
+		if t.network != nil {
+			run.Lab.Hosts = map[string]uint64{}
+			for i, s := range t.lab {
+				run.Lab.Hosts[t.events.hosts[i]] = s.Seen().Requests
+			}
+		}
 	}
 	if len(t.proxies) > 0 {
 		run.Proxy = proxySeen(t.proxies)

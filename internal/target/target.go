@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
@@ -71,6 +73,9 @@ func open(ctx context.Context, p *profiles.Profile, t *Target) (_ *Target, err e
 	}()
 	p = p.Clone()
 	t.events.at = p.Events
+	if lab := p.Target.Lab; lab != nil {
+		t.events.reload, t.events.stop = lab.ReloadOn, lab.StopOn
+	}
 	switch {
 	case p.Network != nil:
 		p.Target.URL, err = t.serveInNetwork(p)
@@ -139,7 +144,7 @@ func (t *Target) serve(p *profiles.Profile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t.lab = append(t.lab, server)
+	t.lab, t.events.hosts = append(t.lab, server), append(t.events.hosts, "")
 	where, address := server.URL(), server.Addr()
 	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
 		started, err := onCleanPort(func() (*proxy.Proxy, error) { return proxy.Start(p.Target.Proxies[i].Proxy, "", address) })
@@ -197,8 +202,11 @@ func dialer(p *profiles.Profile, served []byte) (*dialers.Dialer, error) {
 	if p.Target.TLS.CAFile == "" && len(served) > 0 && p.Network != nil && config.ServerName == "" {
 		config.ServerName = "localhost" // which all certificates are valid for; the address may be a balancer's
 	}
+	if p.Target.TCP.UserTimeout > 0 && runtime.GOOS != "linux" {
+		return nil, errors.New("target.tcp.user_timeout: TCP_USER_TIMEOUT is an option of Linux, and this system has none; remove it, and set pool.response_timeout")
+	}
 	return &dialers.Dialer{
-		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, TLS: config, Resume: p.Target.TLS.Resume,
+		Timeout: p.Pool.ConnectTimeout, Nagle: p.Target.TCP.Nagle, KeepAlive: p.Target.TCP.KeepAlive, UserTimeout: p.Target.TCP.UserTimeout, TLS: config, Resume: p.Target.TLS.Resume,
 		Sources: p.Target.Sources(),
 	}, nil
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"net/netip"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,4 +26,12 @@ func Bind(fd int, source netip.Addr) error {
 		return &SourceError{source, err}
 	}
 	return nil
+}
+
+// SetUserTimeout limits how long data that fd has sent may stay without an
+// acknowledgement. Then the kernel ends the connection with ETIMEDOUT. d is counted in
+// milliseconds, and a part of one counts as a whole.
+func SetUserTimeout(fd int, d time.Duration) error {
+	ms := int((d + time.Millisecond - 1) / time.Millisecond)
+	return os.NewSyscallError("TCP_USER_TIMEOUT", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, ms))
 }

@@ -118,6 +118,9 @@ func (s *subject) lead() (proxies, upstream []string) {
 // farthest of its backends.
 func roundTrip(c *network.Config, from, to string) time.Duration {
 	d := time.Duration(0)
+	if n := c.NATOf(from); n != nil && n.Name != to && c.NATOf(to) != n {
+		return roundTrip(c, from, n.Name) + roundTrip(c, n.Name, to)
+	}
 	for _, l := range c.Links {
 		if l.Between == [2]string{from, to} || l.Between == [2]string{to, from} {
 			there, back := l.Conditions, l.Conditions

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -15,7 +16,8 @@ const (
 	maxDelay     = time.Hour // so that a wrong unit is an error and not a run that never ends
 	defaultMTU   = 1500      // bytes, as on Ethernet
 	maxHosts     = 64        // the wire checks each device after each wait
-	maxAddresses = 200       // of all hosts and balancers together; they differ in their last byte
+	maxAddresses = 200       // of all hosts, balancers and NATs together; they differ in their last byte
+	maxFlows     = 1 << 20   // of Flows.Max
 	// defaultSnap holds IP and TCP headers with all options and the head of the
 	// payload: a request line, or a TLS record's header.
 	defaultSnap    = 160
@@ -33,6 +35,9 @@ type Config struct {
 	Links []Link `yaml:"links,omitempty"`
 	// Balancers stand between the client and hosts, and have addresses of their own.
 	Balancers []Balancer `yaml:"balancers,omitempty"`
+	// NATs stand between hosts and all that is not behind the same NAT, and have
+	// addresses of their own.
+	NATs []NAT `yaml:"nats,omitempty"`
 	// Seed is the seed of loss and jitter.
 	Seed uint64 `yaml:"seed,omitempty"`
 	// MTU is the largest packet of every link in bytes, 576 to 9000; 0: 1500.
@@ -76,7 +81,7 @@ type Conditions struct {
 	Queue int64 `yaml:"queue,omitempty"`
 }
 
-// Link is the connection between two hosts, or between a host and a balancer.
+// Link is the connection between two hosts, or between a host and a balancer or NAT.
 //
 // Rules and flows decide about a packet when it enters the link, before loss and
 // delay. A RST that they send is delayed by the link. So the sender receives it after
@@ -111,6 +116,10 @@ type Flows struct {
 	// AtExpiry is what the two ends are sent when a flow is forgotten because of Idle
 	// or Lifetime.
 	AtExpiry Expiry `yaml:"at_expiry,omitempty"`
+	// Max is how many flows fit; 0: all. If no more fit, packets that would add one are
+	// dropped silently, and known flows are carried as before. A flow takes its place until
+	// it is forgotten, also after its connection has ended.
+	Max int `yaml:"max,omitempty"`
 }
 
 // Balancer is an L4 balancer with an address of its own. It sends a packet that
@@ -125,6 +134,13 @@ type Balancer struct {
 	// Unknown is pass, the balancer chooses a backend again: the same one with
 	// source_hash, the next one with round_robin.
 	Flows `yaml:",inline"`
+	// Joins has the backends that get no connections before an event, each with the name of
+	// that event. Leaves has those that get no new connections from an event on. While there
+	// is no backend, new connections are refused with a RST.
+	Joins  map[string]string `yaml:"joins,omitempty"`
+	Leaves map[string]string `yaml:"leaves,omitempty"`
+	// AtLeave says what happens to the flows of a backend that has left.
+	AtLeave Leaving `yaml:"at_leave,omitempty"`
 	// DirectReturn sends the backends' packets past the balancer, as direct server
 	// return does: they do not keep a flow alive and do not need one.
 	DirectReturn bool `yaml:"direct_return,omitempty"`
@@ -137,7 +153,7 @@ type Rule struct {
 	Name string `yaml:"name,omitempty"`
 	// From is the end of the link that sent the packet; "": both.
 	From string `yaml:"from,omitempty"`
-	// Src and Dst are a host, a balancer or an IPv4 address; "": any.
+	// Src and Dst are a host, a balancer, a NAT or an IPv4 address; "": any.
 	Src string `yaml:"src,omitempty"`
 	Dst string `yaml:"dst,omitempty"`
 	// SrcPort and DstPort; 0: any.
@@ -206,9 +222,9 @@ func (c Config) hosts() []Host {
 	return hosts
 }
 
-// Addrs returns the addresses of the host or balancer with this name; none if there
+// Addrs returns the addresses of the host, balancer or NAT with this name; none if there
 // is no such name. Addresses are given out from the beginning of the subnet: to the
-// client, then to the hosts, then to the balancers, in their order.
+// client, then to the hosts, the balancers and the NATs, in their order.
 func (c Config) Addrs(name string) []netip.Addr {
 	next := c.subnet().Addr()
 	take := func(n int) []netip.Addr {
@@ -226,6 +242,11 @@ func (c Config) Addrs(name string) []netip.Addr {
 	}
 	for _, b := range c.Balancers {
 		if addrs := take(1); b.Name == name {
+			return addrs
+		}
+	}
+	for _, n := range c.NATs {
+		if addrs := take(max(n.Addresses, 1)); n.Name == name {
 			return addrs
 		}
 	}
@@ -251,6 +272,12 @@ func (c Config) Ports(name string) (ports [2]int, known bool) {
 	return [2]int{}, false
 }
 
+// Limits reports whether a link or balancer remembers a limited number of flows only.
+func (c Config) Limits() bool {
+	return slices.ContainsFunc(c.Links, func(l Link) bool { return l.Flows != nil && l.Flows.Max > 0 }) ||
+		slices.ContainsFunc(c.Balancers, func(b Balancer) bool { return b.Max > 0 })
+}
+
 // Awaits returns the names of the events that c waits for, by the path of the field that
 // names them.
 func (c Config) Awaits() map[string]string {
@@ -260,6 +287,15 @@ func (c Config) Awaits() map[string]string {
 			for field, name := range map[string]string{"after": r.After, "until": r.Until} {
 				if name != "" {
 					all[fmt.Sprintf("links.%d.rules.%d.%s", i, j, field)] = name
+				}
+			}
+		}
+	}
+	for i, b := range c.Balancers {
+		for field, events := range map[string]map[string]string{"joins": b.Joins, "leaves": b.Leaves} {
+			for host, name := range events {
+				if name != "" {
+					all[fmt.Sprintf("balancers.%d.%s.%s", i, field, host)] = name
 				}
 			}
 		}

@@ -23,11 +23,13 @@ links:
     delay: 5ms
     loss: 0.01
     back: {delay: 7ms}
-    flows: {idle: 10s, unknown: rst}
+    flows: {idle: 10s, unknown: rst, max: 9}
     rules:
       - {from: client, flags: S, not_flags: A, do: rst, to: both, after: cut}
 balancers:
   - {name: vip, backends: [server1, server2], choose: round_robin, idle: 10s, lifetime: 60s, unknown: pass}
+nats:
+  - {name: nat, addresses: 2, ports: 64, ports_per: client, reuse: 120s, idle: 350s, unknown: rst}
 `
 	var got Config
 	if err := yaml.UnmarshalWithOptions([]byte(text), &got, yaml.Strict()); err != nil {
@@ -41,12 +43,16 @@ balancers:
 		Links: []Link{{
 			Between: [2]string{"client", "vip"}, Conditions: Conditions{Delay: 5 * time.Millisecond, Loss: .01},
 			Back:  &Conditions{Delay: 7 * time.Millisecond},
-			Flows: &Flows{Idle: 10 * time.Second, Unknown: UnknownRST},
+			Flows: &Flows{Idle: 10 * time.Second, Unknown: UnknownRST, Max: 9},
 			Rules: []Rule{{From: "client", Flags: SYN, NotFlags: ACK, Do: ActionRST, To: RSTToBoth, After: "cut"}},
 		}},
 		Balancers: []Balancer{{
 			Name: "vip", Backends: []string{"server1", "server2"}, Choose: RoundRobin,
 			Flows: Flows{Idle: 10 * time.Second, Lifetime: time.Minute},
+		}},
+		NATs: []NAT{{
+			Name: "nat", Addresses: 2, Ports: 64, PortsPer: PortsPerClient,
+			Reuse: 2 * time.Minute, Idle: 350 * time.Second, Unknown: UnknownRST,
 		}},
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
@@ -58,6 +64,10 @@ balancers:
 }
 
 func TestValidateNamesWhatIsWrong(t *testing.T) {
+	with := func(b Balancer) Config {
+		b.Name, b.Backends = "vip", []string{"server"}
+		return Config{Hosts: []Host{{Name: "server"}}, Balancers: []Balancer{b}}
+	}
 	for _, c := range []struct {
 		want string
 		cfg  Config
@@ -79,7 +89,23 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		{"links[0].rules[0].to", clientServer(Link{Rules: []Rule{{To: RSTToBoth}}})},
 		{"links[0].flows.at_expiry", clientServer(Link{Flows: &Flows{AtExpiry: ExpiryRST}})},
 		{"balancers[0].backends", Config{Balancers: []Balancer{{Name: "vip"}}}},
+		{"balancers[0].joins", with(Balancer{Joins: map[string]string{"server9": "up"}})},
+		{"balancers[0].leaves.server", with(Balancer{Leaves: map[string]string{"server": ""}})},
+		{"balancers[0].leaves.server", with(Balancer{Joins: map[string]string{"server": "up"}, Leaves: map[string]string{"server": "up"}})},
+		{"balancers[0].at_leave", with(Balancer{AtLeave: 9})},
 		{"balancers[0].name", Config{Balancers: []Balancer{{Name: "client", Backends: []string{"client"}}}}},
+		{"links[0].flows.max", clientServer(Link{Flows: &Flows{Max: -1}})},
+		{"links[0].flows.max", clientServer(Link{Flows: &Flows{Max: 1, Lifetime: 1}})},
+		{"nats[0].ports", Config{NATs: []NAT{{Name: "nat"}}}},
+		{"nats[0].ports", Config{NATs: []NAT{{Name: "nat", Ports: 64513}}}},
+		{"nats[0].ports", Config{Hosts: []Host{{Name: "client", Addresses: 2}}, NATs: []NAT{{Name: "nat", Ports: 40000, PortsPer: PortsPerClient}}}},
+		{"nats[0].name", Config{NATs: []NAT{{Name: "client", Ports: 1}}}},
+		{"nats[0].clients", Config{NATs: []NAT{{Name: "nat", Ports: 1, Clients: []string{"nobody"}}}}},
+		{"nats[1].clients", Config{NATs: []NAT{{Name: "a", Ports: 1}, {Name: "b", Ports: 1}}}},
+		{"nats[0].clients", Config{Hosts: []Host{{Name: "a"}}, Balancers: []Balancer{{Name: "vip", Backends: []string{"a"}}}, NATs: []NAT{{Name: "nat", Ports: 1, Clients: []string{"a"}}}}},
+		{"nats[0].idle", Config{NATs: []NAT{{Name: "nat", Ports: 1, Idle: 1, Reuse: 2}}}},
+		{"nats[0].at_expiry", Config{NATs: []NAT{{Name: "nat", Ports: 1, AtExpiry: ExpiryRST}}}},
+		{"hosts: 201", Config{NATs: []NAT{{Name: "nat", Ports: 1, Addresses: 200}}}},
 		{"mtu", Config{MTU: 1}},
 		{"record.snap", Config{Record: Record{Snap: 10}}},
 	} {

@@ -28,6 +28,22 @@ const (
 	ExpiryRST                  // sends a RST to both ends
 )
 
+// Leaving is what a balancer does with the flows of a backend that has left.
+type Leaving uint8
+
+const (
+	LeavingKeep Leaving = iota // sends their packets to the same backend
+	LeavingMove                // chooses a backend again, which does not know them and resets them
+)
+
+// PortsPer says who shares the ports of a NAT to one destination.
+type PortsPer uint8
+
+const (
+	PortsPerDestination PortsPer = iota // all clients together
+	PortsPerClient                      // nobody: each address of a client has Ports of its own
+)
+
 // Action is what a rule does with a packet that matches.
 type Action uint8
 
@@ -49,6 +65,8 @@ var (
 	choiceNames  = enum.Names[Choice]{"source_hash", "round_robin"}
 	unknownNames = enum.Names[Unknown]{"pass", "drop", "rst"}
 	expiryNames  = enum.Names[Expiry]{"silent", "rst"}
+	leavingNames = enum.Names[Leaving]{"keep", "move"}
+	portsNames   = enum.Names[PortsPer]{"destination", "client"}
 	actionNames  = enum.Names[Action]{"drop", "rst"}
 	rstToNames   = enum.Names[RSTTo]{"sender", "receiver", "both"}
 )
@@ -64,6 +82,14 @@ func (v *Unknown) UnmarshalText(text []byte) error { return unknownNames.Unmarsh
 func (v Expiry) String() string                   { return expiryNames.Text(v) }
 func (v Expiry) MarshalText() ([]byte, error)     { return expiryNames.Marshal(v) }
 func (v *Expiry) UnmarshalText(text []byte) error { return expiryNames.Unmarshal(text, v) }
+
+func (v Leaving) String() string                   { return leavingNames.Text(v) }
+func (v Leaving) MarshalText() ([]byte, error)     { return leavingNames.Marshal(v) }
+func (v *Leaving) UnmarshalText(text []byte) error { return leavingNames.Unmarshal(text, v) }
+
+func (v PortsPer) String() string                   { return portsNames.Text(v) }
+func (v PortsPer) MarshalText() ([]byte, error)     { return portsNames.Marshal(v) }
+func (v *PortsPer) UnmarshalText(text []byte) error { return portsNames.Unmarshal(text, v) }
 
 func (v Action) String() string                   { return actionNames.Text(v) }
 func (v Action) MarshalText() ([]byte, error)     { return actionNames.Marshal(v) }

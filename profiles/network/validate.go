@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ func (c Config) Validate() error {
 type validator struct {
 	errs  []error
 	hosts map[string]bool
-	names map[string]bool // hosts and balancers
+	names map[string]bool // hosts, balancers and NATs
 }
 
 func (v *validator) bad(format string, args ...any) {
@@ -44,6 +45,9 @@ func (v *validator) config(c Config) {
 		v.host(fmt.Sprintf("hosts[%d]", i), h, slices.ContainsFunc(c.Hosts[:i], func(o Host) bool { return o.Name == h.Name }))
 		addresses += max(h.Addresses, 1)
 	}
+	for _, n := range c.NATs {
+		addresses += max(n.Addresses, 1)
+	}
 	if len(c.Hosts) > maxHosts {
 		v.bad("hosts: %d are more than %d", len(c.Hosts), maxHosts)
 	}
@@ -53,6 +57,10 @@ func (v *validator) config(c Config) {
 	taken := map[string]string{}
 	for i, b := range c.Balancers {
 		v.balancer(fmt.Sprintf("balancers[%d]", i), b, taken)
+	}
+	behind := map[string]string{}
+	for i, n := range c.NATs {
+		v.nat(fmt.Sprintf("nats[%d]", i), c, n, taken, behind)
 	}
 	seen := map[[2]string]bool{}
 	for i, l := range c.Links {
@@ -116,6 +124,24 @@ func (v *validator) balancer(at string, b Balancer, taken map[string]string) {
 		}
 		taken[name] = b.Name
 	}
+	for field, events := range map[string]map[string]string{"joins": b.Joins, "leaves": b.Leaves} {
+		for _, host := range slices.Sorted(maps.Keys(events)) {
+			switch {
+			case !slices.Contains(b.Backends, host):
+				v.bad("%s.%s: %q is not one of the backends", at, field, host)
+			case events[host] == "":
+				v.bad("%s.%s.%s: name the event at which it does", at, field, host)
+			case field == "leaves" && b.Joins[host] == events[host]:
+				v.bad("%s.leaves.%s: the same event as in joins: it would get no connection", at, host)
+			}
+		}
+	}
+	if !leavingNames.Known(b.AtLeave) {
+		v.bad("%s.at_leave: %v", at, b.AtLeave)
+	}
+	if b.AtLeave != LeavingKeep && len(b.Leaves) == 0 {
+		v.bad("%s.at_leave: has no effect without leaves; set leaves or remove it", at)
+	}
 	if !choiceNames.Known(b.Choose) {
 		v.bad("%s.choose: %v", at, b.Choose)
 	}
@@ -138,12 +164,57 @@ func (v *validator) flows(at string, f Flows) {
 	if f.AtExpiry != ExpirySilent && f.Idle == 0 {
 		v.bad("%s.at_expiry: has no effect without idle; set idle or remove it", at)
 	}
+	if f.Max < 0 || f.Max > maxFlows {
+		v.bad("%s.max: %d is not between 0 and %d", at, f.Max, maxFlows)
+	}
+	if f.Max > 0 && f.Lifetime > 0 {
+		v.bad("%s.max: does not go with lifetime, after which a flow keeps its place until its next packet; set idle instead", at)
+	}
+}
+
+// nat checks n. balanced maps backends to their balancer, and behind the hosts seen so
+// far to their NAT.
+func (v *validator) nat(at string, c Config, n NAT, balanced, behind map[string]string) {
+	v.name(at, n.Name, v.names[n.Name])
+	v.names[n.Name] = true
+	inside := 0
+	for _, name := range n.Inside() {
+		switch {
+		case !v.hosts[name]:
+			v.bad("%s.clients: there is no host %q", at, name)
+		case balanced[name] != "":
+			v.bad("%s.clients: %q is a backend of %q, which could not reach it", at, name, balanced[name])
+		case behind[name] != "":
+			v.bad("%s.clients: %q is behind %q already", at, name, behind[name])
+		}
+		behind[name] = n.Name
+		inside += len(c.Addrs(name))
+	}
+	if n.Addresses < 0 {
+		v.bad("%s.addresses: %d is negative", at, n.Addresses)
+	}
+	switch {
+	case n.Ports < 1 || n.Ports > maxNATPorts:
+		v.bad("%s.ports: %d is not between 1 and %d", at, n.Ports, maxNATPorts)
+	case n.PortsPer == PortsPerClient && n.Ports*inside > maxNATPorts:
+		v.bad("%s.ports: %d for each of %d client addresses are more than the %d that there are", at, n.Ports, inside, maxNATPorts)
+	}
+	if !portsNames.Known(n.PortsPer) {
+		v.bad("%s.ports_per: %v", at, n.PortsPer)
+	}
+	if n.Reuse < 0 || n.Reuse > maxDelay {
+		v.bad("%s.reuse: %v is not between 0 and %v", at, n.Reuse, maxDelay)
+	}
+	if n.Idle > 0 && n.Idle < n.Reuse {
+		v.bad("%s.idle: %v is below reuse, %v: a connection that ended would be forgotten before its port is free", at, n.Idle, n.Reuse)
+	}
+	v.flows(at, n.Flows())
 }
 
 func (v *validator) link(at string, l Link) {
 	for _, name := range l.Between {
 		if !v.names[name] {
-			v.bad("%s.between: there is no host or balancer %q", at, name)
+			v.bad("%s.between: there is no host, balancer or NAT %q", at, name)
 		}
 	}
 	if l.Between[0] == l.Between[1] {
@@ -194,7 +265,7 @@ func (v *validator) rule(at string, r Rule, l Link) {
 	}
 	for _, end := range [...]struct{ field, name string }{{"src", r.Src}, {"dst", r.Dst}} {
 		if a, err := netip.ParseAddr(end.name); end.name != "" && !v.names[end.name] && (err != nil || !a.Is4()) {
-			v.bad("%s.%s: %q is no host, balancer or IPv4 address", at, end.field, end.name)
+			v.bad("%s.%s: %q is no host, balancer, NAT or IPv4 address", at, end.field, end.name)
 		}
 	}
 	if both := r.Flags & r.NotFlags; both != 0 {

@@ -129,6 +129,8 @@ func (m *maker) special(t reflect.Type) *jsonschema.Schema {
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{words, {Type: "array", Items: words}}}
 	case reflect.TypeFor[profiles.Names](), reflect.TypeFor[pool.Methods]():
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{anyText(), {Type: "array", Items: anyText()}}}
+	case reflect.TypeFor[script.Moments]():
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{anyText(), {Type: "object", AdditionalProperties: anyText()}}}
 	case reflect.TypeFor[matrix.Axes]():
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "array", MinItems: jsonschema.Ptr(1)}}
 	case reflect.TypeFor[settings.Spellings]():

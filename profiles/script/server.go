@@ -91,8 +91,41 @@ type Server struct {
 	// says what a reload does to the connections that are open.
 	ReloadEvery time.Duration `yaml:"reload_every,omitempty"`
 	Reload      Reload        `yaml:"reload,omitempty"`
+	// ReloadOn names events of the run at which the server is reloaded. At StopOn it
+	// stops: it accepts no more connections, and ends those that are open as a reload does.
+	ReloadOn Moments `yaml:"reload_on,omitempty"`
+	StopOn   Moments `yaml:"stop_on,omitempty"`
+	// Stall is a time in which the server sends no response.
+	Stall Stall `yaml:"stall,omitempty"`
 	// RecordHeaders keeps the headers of the requests in the stories.
 	RecordHeaders bool `yaml:"record_headers,omitempty"`
+}
+
+// Stall is the time between two events of a run in which a server sends no response. It reads
+// requests meanwhile, as far as it has threads.
+type Stall struct {
+	// From is the event at which it begins, and Until the event at which it ends.
+	From  string `yaml:"from,omitempty"`
+	Until string `yaml:"until,omitempty"`
+}
+
+// Awaits returns the names of the events that s waits for, by the path of the field that names
+// them.
+func (s Server) Awaits() map[string]string {
+	all := map[string]string{}
+	for path, name := range map[string]string{"stall.from": s.Stall.From, "stall.until": s.Stall.Until} {
+		if name != "" {
+			all[path] = name
+		}
+	}
+	for field, m := range map[string]Moments{"reload_on": s.ReloadOn, "stop_on": s.StopOn} {
+		for host, name := range m {
+			if name != "" { // complained about elsewhere
+				all[m.Path(field, host)] = name
+			}
+		}
+	}
+	return all
 }
 
 // Validate returns every complaint about s, joined, each beginning with the
@@ -201,11 +234,24 @@ func (s Server) validateLimits() (errs []error) {
 	if s.NotifyLead > 0 && !s.TLS {
 		bad("notify_lead: needs TLS; set tls: true")
 	}
+	if (s.Stall.From == "") != (s.Stall.Until == "") {
+		bad("stall: needs two events, from and until; set both or none")
+	}
+	if s.Stall.From != "" && s.Stall.From == s.Stall.Until {
+		bad("stall: begins and ends with the same event; set two")
+	}
 	if s.ReloadEvery < 0 {
 		bad("reload_every: %v is negative (0 means never)", s.ReloadEvery)
 	}
 	if !reloadNames.Known(s.Reload) {
 		bad("reload: %v is unknown", s.Reload)
+	}
+	for field, m := range map[string]Moments{"reload_on": s.ReloadOn, "stop_on": s.StopOn} {
+		for host, event := range m {
+			if event == "" {
+				bad("%s: name the event at which it happens", m.Path(field, host))
+			}
+		}
 	}
 	return errs
 }

@@ -191,18 +191,20 @@ func TestResendsSeen(t *testing.T) {
 func TestCountedElsewhere(t *testing.T) {
 	expect := map[string]string{
 		"kernel.TCPAbortOnData": "1", "kernel.server.TCPAbortOnData": "27", "lab.headers.x-hop": "3", "lab.headers.X-Hop": "3", "lab.headers.te": "0",
+		"lab.share.old": "75%", "lab.share.new": "25%", "lab.share.other": "0",
 	}
 	must(t, Validate(expect))
 	run := aRun()
 	run.Kernel = results.Kernel{Available: true, Counters: map[string]uint64{"TCPAbortOnData": 1}, Hosts: map[string]map[string]uint64{"server": {"TCPAbortOnData": 27}}}
 	run.Lab.Headers = map[string]uint64{"X-Hop": 3}
+	run.Lab.Requests, run.Lab.Hosts = 40, map[string]uint64{"old": 30, "new": 10}
 	for _, e := range Check(run, expect) {
 		if !e.Met {
 			t.Errorf("%+v: not met", e)
 		}
 	}
 	for _, unknown := range []*results.Run{{Kernel: results.Kernel{Available: true}, Lab: &results.LabSeen{}}, {}} {
-		for _, e := range Check(unknown, map[string]string{"kernel.server.TCPAbortOnData": "0", "lab.headers.te": "0"}) {
+		for _, e := range Check(unknown, map[string]string{"kernel.server.TCPAbortOnData": "0", "lab.headers.te": "0", "lab.share.old": "0"}) {
 			if e.Met || e.Why == "" {
 				t.Errorf("%+v: met, though nobody counted", e)
 			}

@@ -31,9 +31,11 @@ var finders = map[string]finder{
 	"error_answers":   answersPath,
 	"connections":     evictionsPath,
 	"kernel":          kernelPath,
-	"lab":             headersPath,
+	"lab":             labPath,
 	"ports":           portsPath,
+	"times":           timesPath,
 	"closed":          closedPath,
+	"packets":         packetsPath,
 	"failed":          failedPath,
 	"fresh":           freshPath,
 	"reused":          reusedPath,
@@ -88,7 +90,10 @@ func evictionsPath(run *results.Run, rest string) (Value, bool) {
 	return v, true
 }
 
-func headersPath(run *results.Run, rest string) (Value, bool) {
+func labPath(run *results.Run, rest string) (Value, bool) {
+	if host, found := strings.CutPrefix(rest, "share."); found && host != "" {
+		return labShare(run, host), true
+	}
 	name, found := strings.CutPrefix(rest, "headers.")
 	if !found || name == "" {
 		return Value{}, false

@@ -2,6 +2,7 @@ package expect
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -35,6 +36,36 @@ func closedPath(run *results.Run, rest string) (Value, bool) {
 		}
 	}
 	return count(n), true
+}
+
+// budgets are the parts of Packets that count something limited.
+var budgets = []string{"nat_ports", "flows"}
+
+// packetsPath finds what was in use of something limited: packets.<budget>.<name>.
+func packetsPath(run *results.Run, rest string) (Value, bool) {
+	which, name, _ := strings.Cut(rest, ".")
+	if !slices.Contains(budgets, which) {
+		return Value{}, false
+	}
+	var packets results.Packets
+	if run.Packets != nil {
+		packets = *run.Packets
+	}
+	b := packets.NATPorts
+	if which == "flows" {
+		b = packets.Flows
+	}
+	v, found := field(reflect.ValueOf(b), name)
+	if name == "first" {
+		v.Unit = results.UnitSeconds
+		if b.Dropped == 0 {
+			v.Why = "nothing was dropped: there was always one left"
+		}
+	}
+	if run.Packets == nil {
+		v.Why = noPackets
+	}
+	return v, found
 }
 
 const noPackets = "packets are seen in a private network only: the profile has none"

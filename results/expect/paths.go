@@ -37,6 +37,31 @@ func isStatus(text string) bool {
 	return err == nil && len(text) == 3 && status >= 100
 }
 
+// timesPath finds a path of the section times.
+func timesPath(run *results.Run, name string) (Value, bool) {
+	t, unknown := results.Times{}, "this run does not tell when things happened"
+	if run.Times != nil {
+		t, unknown = *run.Times, ""
+	}
+	none := func(missing bool, why string) string {
+		if unknown == "" && missing {
+			return why
+		}
+		return unknown
+	}
+	switch name {
+	case "first_failure":
+		return Value{Number: t.FirstFailure, Unit: results.UnitSeconds, Why: none(run.Counts.Failed == 0, "no request failed")}, true
+	case "last_failure":
+		return Value{Number: t.LastFailure, Unit: results.UnitSeconds, Why: none(run.Counts.Failed == 0, "no request failed")}, true
+	case "fresh_peak":
+		return Value{Number: float64(t.FreshPeak), Why: unknown}, true
+	case "fresh_period":
+		return Value{Number: t.FreshPeriod, Unit: results.UnitSeconds, Why: none(t.FreshPeriod == 0, "fresh connections did not come in waves")}, true
+	}
+	return Value{}, false
+}
+
 // failures finds the paths failures, failures.fresh, failures.reused,
 // failures.no_connection, failures.rate, failures.<phase> and
 // failures.<phase>.<cause>.
@@ -145,6 +170,22 @@ func labHeader(run *results.Run, name string) Value {
 	return count(run.Lab.Headers[http.CanonicalHeaderKey(name)])
 }
 
+// labShare is the share of all requests that the server on a host read.
+func labShare(run *results.Run, host string) Value {
+	v := Value{Unit: results.UnitRatio}
+	switch {
+	case run.Lab == nil:
+		v.Why = notOurServer
+	case run.Lab.Hosts == nil:
+		v.Why = "the server stands in no private network"
+	case run.Lab.Requests == 0:
+		v.Why = "no request was read"
+	default:
+		v.Number = float64(run.Lab.Hosts[host]) / float64(run.Lab.Requests)
+	}
+	return v
+}
+
 // notOurServer is the reason why the section lab is empty.
 const notOurServer = "the target is not kabench's own server"
 
@@ -187,6 +228,8 @@ func NeverKnown(path, client string, lab, proxies, network bool) string {
 		return noProxies
 	case (section == "packets" || section == "closed") && !network:
 		return noPackets
+	case section == "lab" && strings.HasPrefix(name, "share.") && !network:
+		return "hosts serve the target in a private network only: the profile has none"
 	case section == "kernel" && strings.Contains(name, ".") && !network:
 		return "hosts count for themselves in a private network only: the profile has none"
 	case client == "stock" && ofOwnPool(section, name):
@@ -271,7 +314,7 @@ var evictions = []string{
 // knownPaths lists every path, with 200 for any status.
 func knownPaths() []string {
 	paths := []string{
-		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200", "lab.headers.connection",
+		"valid", "attempts", "attempts.resent", "statuses.200", "failed.statuses.200", "lab.headers.connection", "lab.share.server",
 		"failures", "failures.rate", "failures.fresh", "failures.reused", "failures.no_connection",
 		"error_answers", "error_answers.rate", "error_answers.client", "error_answers.server",
 	}
@@ -287,12 +330,16 @@ func knownPaths() []string {
 	for _, c := range results.KernelCounters {
 		paths = append(paths, "kernel."+c.Name, "kernel.server."+c.Name)
 	}
-	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.back", "ports.recovered", "ports.met")
+	paths = append(paths, "ports.predicted", "ports.first", "ports.last", "ports.back", "ports.recovered", "ports.met",
+		"times.first_failure", "times.last_failure", "times.fresh_peak", "times.fresh_period")
 	for _, by := range closers {
 		paths = append(paths, "closed."+by)
 		for _, how := range manners {
 			paths = append(paths, "closed."+by+"."+how)
 		}
+	}
+	for _, name := range budgets {
+		paths = append(paths, fieldNames("packets."+name, reflect.ValueOf(results.Budget{}))...)
 	}
 	for name, section := range sections(&results.Run{}) {
 		paths = append(paths, fieldNames(name, section)...)

@@ -118,7 +118,7 @@ var serverReasons = map[string]string{
 	"bad_request":  "it could not read the request",
 	"until_close":  "that was the end of the response",
 	"not_kept":     "it does not keep connections of HTTP/1.0",
-	"reload":       "it was reloaded",
+	"reload":       "it was reloaded or stopped",
 	"upstream":     "the connection behind it had ended",
 	"handshake":    "the TLS handshake failed",
 	"shutdown":     "it was shut down",

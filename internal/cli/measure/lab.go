@@ -59,6 +59,9 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 	}
 	_, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, func() string { return "" })
 	defer restore()
+	if lab := p.Target.Lab; len(lab.ReloadOn)+len(lab.StopOn) > 0 {
+		return errors.New("target.lab: 'kabench lab' makes no run, so no event comes; remove reload_on and stop_on (--set target.lab.reload_on=null), or use reload_every")
+	}
 	// Clients connect to the link, if there is one: it listens at --listen then.
 	serverAt, linkAt := o.listen, ""
 	if p.Target.Link != nil {

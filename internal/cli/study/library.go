@@ -37,47 +37,14 @@ type listed struct {
 	Question string `json:"question"`
 	Source   string `json:"source,omitempty"`
 	// Only for an incident:
-	Takes   float64 `json:"takes,omitempty"` // seconds, with its remedies
+	Group   string  `json:"group,omitempty"`   // where its cause lies
+	Because string  `json:"because,omitempty"` // what it has in common with the symptom that was looked for
+	Takes   float64 `json:"takes,omitempty"`   // seconds, with its remedies
 	Network bool    `json:"needs_network,omitempty"`
 	Target  bool    `json:"takes_target,omitempty"` // 'kabench reproduce --target' can aim it at a server
 	NoWay   string  `json:"no_target,omitempty"`    // otherwise: why not
-}
 
-// NewIncidents makes 'kabench incidents', which also says how long each one takes.
-func NewIncidents(s *cli.Streams) *cobra.Command {
-	return &cobra.Command{
-		Use: "incidents", Short: "List the incidents that come with kabench, and the question that each answers",
-		Args: usage.None,
-		RunE: func(*cobra.Command, []string) error {
-			rows := []listed{}
-			for _, e := range profiles.Incidents() {
-				p, err := profiles.Open(e.Name, nil)
-				if err != nil {
-					return err
-				}
-				takes, why := cli.TakesTarget(e.Name)
-				rows = append(rows, listed{"incident", e.Name, e.Question, e.Source, p.Takes().Seconds(), p.NeedsNetwork(), takes, why})
-			}
-			if s.JSON {
-				return json.NewEncoder(s.Out).Encode(rows)
-			}
-			var b bytes.Buffer
-			fmt.Fprintf(&b, "incidents, for 'kabench reproduce NAME'; * needs a private network ('kabench doctor' reports whether this machine allows one), + can be reproduced on a server of your own (--target URL)\n")
-			w := layout.Table(&b)
-			for _, r := range rows {
-				mark := ""
-				if r.Network {
-					mark = "*"
-				}
-				if r.Target {
-					mark += "+"
-				}
-				fmt.Fprintf(w, "  %s%s\t%.0f s\t%s\n\t\t%s\n", r.Name, mark, r.Takes, r.Question, r.Source)
-			}
-			w.Flush()
-			return layout.Print(s.Out, b.String(), 0)
-		},
-	}
+	group profiles.Group
 }
 
 func newList(s *cli.Streams, name, short, kind, use string, all func() []profiles.Embedded) *cobra.Command {

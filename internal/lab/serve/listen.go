@@ -4,6 +4,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -56,6 +57,9 @@ func (l *Listener) Serve(admit func() bool, accepted func(*net.TCPConn) (handle 
 				}
 				return
 			}
+			if errors.Is(err, net.ErrClosed) { // by Refuse
+				return
+			}
 			if err != nil { // most likely there is no file descriptor left; try again later
 				if !Sleep(l.Ctx, wait) {
 					return
@@ -74,11 +78,17 @@ func (l *Listener) Serve(admit func() bool, accepted func(*net.TCPConn) (handle 
 func (l *Listener) Close() error {
 	l.once.Do(func() {
 		l.cancel()
-		l.err = l.TCP.Close()
+		if err := l.TCP.Close(); !errors.Is(err, net.ErrClosed) { // Refuse has closed it
+			l.err = err
+		}
 	})
 	l.wg.Wait()
 	return l.err
 }
+
+// Refuse closes the socket that listens, so that connects are refused. Connections that are
+// open stay. It may be called again.
+func (l *Listener) Refuse() { _ = l.TCP.Close() } // an error says that it is closed
 
 // Go runs f in a goroutine that Close waits for.
 func (l *Listener) Go(f func()) { l.wg.Go(f) }

@@ -53,6 +53,7 @@ func Figures(parts []Part, peaks Peaks) *results.Run {
 	j.instrument()
 	j.recording()
 	j.ports()
+	j.times()
 	j.drivers()
 	j.says()
 	return j.run
@@ -115,6 +116,7 @@ func (j *joiner) connections() {
 		sum.NotifiedUs += c.NotifiedUs
 		sum.NotifiedPeer += c.NotifiedPeer
 		sum.TLSResumed += c.TLSResumed
+		sum.Leaked += c.Leaked
 		addAll(sum.Evictions, c.Evictions)
 		open.add(c.MaxOpen)
 		j.addLimit(p.Run.Limit)
@@ -260,6 +262,22 @@ func (j *joiner) ports() {
 		sum.Predicted, sum.FirstFail = earlier(sum.Predicted, one.Predicted), earlier(sum.FirstFail, one.FirstFail)
 		sum.LastFail, sum.Back = max(sum.LastFail, one.LastFail), earlier(sum.Back, one.Back)
 		sum.Recovered += one.Recovered
+	}
+}
+
+// times joins when requests failed. Waves of several agents are not put together.
+func (j *joiner) times() {
+	for _, p := range j.known {
+		one := p.Run.Times
+		if one == nil {
+			continue
+		}
+		if j.run.Times == nil {
+			j.run.Times = &results.Times{}
+		}
+		sum := j.run.Times
+		sum.FirstFailure, sum.LastFailure = earlier(sum.FirstFailure, one.FirstFailure), max(sum.LastFailure, one.LastFailure)
+		sum.FreshPeak = max(sum.FreshPeak, one.FreshPeak)
 	}
 }
 
