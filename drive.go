@@ -146,7 +146,7 @@ func (r *run) drain(ctx context.Context) {
 	r.doc.Complete = true
 	r.doc.Stopped = r.watch.abort.stopped()
 	r.doc.Interrupted = ctx.Err() != nil || closed(r.opts.Stop) || r.doc.Stopped != nil
-	r.target.Drain(&r.profile.Target)
+	r.target.Drain(r.profile)
 }
 
 // closed reports whether stop is closed; a nil stop never is.

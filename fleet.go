@@ -225,7 +225,7 @@ func (f *fleetRun) describe() {
 // finish makes the run's results of those of the agents.
 func (f *fleetRun) finish(ctx context.Context, parts []FleetPart) (*results.Run, error) {
 	if f.target != nil {
-		f.target.Drain(&f.profile.Target)
+		f.target.Drain(f.profile)
 		f.kept.served(f.target)
 		if err := f.kept.save(f.dir); err != nil {
 			return nil, err
