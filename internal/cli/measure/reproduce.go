@@ -244,9 +244,23 @@ func (o *reproduceOptions) notWithDriver(e profiles.Embedded, err error) string 
 	return list[0].Path + ": " + list[0].Text
 }
 
+// inTurn returns the numbers of what takes so long, in the order in which they are begun: with
+// several jobs the longest first, so that none is left alone at the end.
+func inTurn(takes []time.Duration, jobs int) []int {
+	turns := make([]int, len(takes))
+	for i := range turns {
+		turns[i] = i
+	}
+	if jobs > 1 {
+		slices.SortStableFunc(turns, func(a, b int) int { return cmp.Compare(takes[b], takes[a]) })
+	}
+	return turns
+}
+
 // reproduceAll reproduces every incident, o.jobs at a time, and prints one table.
 func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) error {
 	var all []profiles.Embedded
+	var takes []time.Duration
 	for _, e := range profiles.Incidents() { // before the first one is run
 		p, err := profiles.Open(e.Name, o.allSets())
 		if why := o.notWithDriver(e, err); why != "" {
@@ -254,6 +268,9 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 			continue
 		}
 		all = append(all, e)
+		if err == nil {
+			takes = append(takes, p.Takes())
+		}
 		if err == nil && !o.aimed.IMay {
 			err = cli.Load{Profiles: []*profiles.Profile{p}, Remedies: true}.Check(ctx)
 		}
@@ -281,7 +298,9 @@ func reproduceAll(ctx context.Context, s *cli.Streams, o *reproduceOptions) erro
 	done := make([]*incidents.Result, len(all))
 	var ended atomic.Int64
 	began := time.Now()
-	children.Each(stop, o.jobs, len(all), func(i int) {
+	turns := inTurn(takes, o.jobs)
+	children.Each(stop, o.jobs, len(all), func(turn int) {
+		i := turns[turn]
 		dir := "none"
 		if out != "" {
 			dir = filepath.Join(out, all[i].Name)

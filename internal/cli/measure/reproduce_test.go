@@ -1,10 +1,20 @@
 package measure
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/kabench/kabench/profiles"
 )
+
+// Only with several jobs the longest are begun first; each is begun once.
+func TestInTurn(t *testing.T) {
+	takes := []time.Duration{2, 5, 2, 9}
+	if one, two := inTurn(takes, 1), inTurn(takes, 2); !slices.Equal(one, []int{0, 1, 2, 3}) || !slices.Equal(two, []int{3, 1, 0, 2}) {
+		t.Errorf("one job: %v, two: %v", one, two)
+	}
+}
 
 // With agents, the copies of the pool get the same requests as those of one process.
 func TestDealt(t *testing.T) {
