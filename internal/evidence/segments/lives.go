@@ -93,6 +93,9 @@ func (v *Lives) Add(s *Segment) {
 	if l == nil {
 		l = v.begin(key, s, syn)
 	}
+	if l.earlier(s) {
+		return
+	}
 	l.add(s)
 	l.talk.whole = l.flows[client].syn
 	v.place(l)
@@ -120,11 +123,35 @@ func (l *life) same(s *Segment) bool {
 	return s.Src == l.c.Client && l.flows[client].syn && l.flows[client].isn == s.Seq
 }
 
+// reach is further back, or ahead, than a segment of the same connection.
+const reach = 1 << 20
+
+// earlier reports whether a segment is of an earlier connection that used the same ports, while
+// this one waits for the answer to its SYN: a server in TIME_WAIT may answer that with the old
+// connection's ACK, and the client resets the old connection and sends its SYN again (RFC 9293,
+// 3.10.7.3).
+func (l *life) earlier(s *Segment) bool {
+	f := &l.flows[client]
+	if !f.syn || l.synAckAt != evidence.NotSeen || s.Len > 0 || s.Flags&(FlagSYN|FlagFIN) != 0 {
+		return false
+	}
+	own, reset := s.Ack, s.Flags&FlagRST != 0
+	switch {
+	case s.Src != l.c.Client && (reset || s.Flags&FlagACK == 0):
+		return false // a refusal
+	case s.Src == l.c.Client && !reset:
+		return false
+	case reset:
+		own = s.Seq
+	}
+	ahead := int32(own - f.isn)
+	return ahead < 0 || ahead > reach
+}
+
 // foreign reports whether a segment with data or a SYN, after the end of the connection,
 // belongs to a later one that uses the same ports and whose SYN was not observed: its
 // number is not one of this connection.
 func (l *life) foreign(s *Segment) bool {
-	const reach = 1 << 20 // further back than any copy
 	side := client
 	if s.Src != l.c.Client {
 		side = server

@@ -2,6 +2,7 @@ package segments
 
 import (
 	"math"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -476,5 +477,41 @@ func TestPortsAreUsedAgain(t *testing.T) {
 	v.End()
 	if len(both) != 2 || sum(both[0]) != sum(all[0]) || sum(both[1]) != sum(again[0]) {
 		t.Errorf("got %d connections", len(both))
+	}
+}
+
+// A server in TIME_WAIT answers a SYN on the same ports with the old connection's ACK. What
+// the client, or a NAT, resets then is the old connection, and the SYN that is sent again belongs
+// to the new one.
+func TestSYNMeetsTimeWait(t *testing.T) {
+	const isn, old = 5_000_000, 2_000_000_000
+	c, s := netip.MustParseAddrPort("10.0.0.1:40000"), netip.MustParseAddrPort("10.0.0.2:80")
+	get, ok := []byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n"), []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	var seen []evidence.Connection
+	lives := NewLives(func(c *evidence.Connection) { seen = append(seen, *c) }, nil)
+	for i, p := range []struct {
+		from     netip.AddrPort
+		flags    Flags
+		seq, ack uint32
+		payload  []byte
+	}{
+		{c, FlagSYN, isn, 0, nil},
+		{s, FlagACK, 7_000_000, old, nil}, // of the old connection
+		{c, FlagRST, old, 0, nil},         // so is this
+		{c, FlagSYN, isn, 0, nil},
+		{s, FlagSYN | FlagACK, 9_000_000, isn + 1, nil},
+		{c, FlagACK, isn + 1, 9_000_001, nil},
+		{c, FlagACK, isn + 1, 9_000_001, get},
+		{s, FlagACK, 9_000_001, isn + 1 + uint32(len(get)), ok},
+	} {
+		to := s
+		if p.from == s {
+			to = c
+		}
+		lives.Add(&Segment{At: time.Duration(i) * 100 * time.Millisecond, Src: p.from, Dst: to, Flags: p.flags, Seq: p.seq, Ack: p.ack, Payload: p.payload, Len: len(p.payload)})
+	}
+	lives.End()
+	if len(seen) != 1 || seen[0].SYNs != 2 || len(seen[0].Resets) != 0 || seen[0].Requests != 1 || len(seen[0].Unanswered) != 0 {
+		t.Errorf("want one connection, whose SYN was sent twice and that answered: %+v", seen)
 	}
 }
