@@ -264,8 +264,9 @@ func (l *life) fin(side int, s *Segment) {
 		f.tries++ // of a FIN that was not observed, a copy does not say when it left first
 		return
 	}
-	if side == client && f.tries >= 2 {
-		l.silent = true
+	if side == client {
+		l.silent = l.silent || f.tries >= 2
+		l.talk.left, l.talk.leftAt = true, s.At
 	}
 	f.fin = mark{
 		seen: true, order: l.order, at: s.At, seq: s.next(), ack: s.Ack, acks: s.Flags&FlagACK != 0, number: s.Number,

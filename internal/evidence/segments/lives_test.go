@@ -57,6 +57,22 @@ var stories = []struct{ name, text, want string }{
 4031 c F.
 4041 s F.
 4041 c .`, "1 requests, seen client fin at 4.031s; client waits"},
+	{"given up, and answered all the same", atClient + `
+1000 c P. GET
+1010 s .
+1300 c F.
+1310 s .
+1500 s P. OK
+1500 c R`, "1 requests, seen client fin at 1.3s; seen abandoned 300ms idle 969ms"},
+	{"half closed, and the response read", atClient + `
+1000 c P. GET
+1010 s .
+1300 c F.
+1310 s .
+1500 s P. OK
+1500 c .
+1510 s F.
+1510 c .`, "2 requests, seen client fin at 1.3s; client waits"},
 	{"crossed, seen at the client", atClient + `
 5029 c P. GET
 5031 s F. blind

@@ -19,6 +19,9 @@ func (l *life) unanswered() {
 	if l.rst.seen && l.rstSide == server && t.early != nil && len(t.pending) == 0 {
 		l.overtaken()
 	}
+	if r := &l.rst; r.seen && l.rstSide == client && !r.acks && t.unread != nil && len(t.pending) == 0 && c.Close.By == evidence.ByClient {
+		l.abandoned()
+	}
 	for i, q := range t.pending {
 		if l.c.Close.How == evidence.Open && l.at < l.c.Until && i > 0 {
 			break // the others wait for the first one
@@ -67,6 +70,30 @@ func (l *life) overtaken() {
 	if c.Close.At != evidence.NotSeen {
 		u.Apart = c.Close.At - q.sent
 	}
+	c.Unanswered = append(c.Unanswered, u)
+}
+
+// abandoned takes back a response that began after the client's FIN, if a RST without an ACK
+// answered it: nobody had the client's socket any more.
+func (l *life) abandoned() {
+	t, c := &l.talk, &l.c
+	q, n := t.unread, len(c.Exchanges)
+	if n == 0 {
+		return
+	}
+	e := c.Exchanges[n-1]
+	c.Exchanges, c.Requests = c.Exchanges[:n-1], c.Requests-1
+	u := evidence.Unanswered{
+		Basis: evidence.Seen, Met: evidence.Abandoned, Line: q.line, Number: q.number, Nth: t.count, Begun: q.begun, Sent: q.sent, Whole: q.whole,
+		First: evidence.NotSeen, Idle: evidence.NotSeen, Reused: t.count > 1, Origin: q.origin,
+	}
+	if n > 1 && q.begun != evidence.NotSeen {
+		u.Idle = q.begun - c.Exchanges[n-2].Done
+	}
+	if q.sent != evidence.NotSeen {
+		u.Apart = c.Close.At - q.sent
+	}
+	u.Why = fmt.Sprintf("the client closed %v after it had sent the request; the response began %v later, and a RST refused it", rounded(u.Apart), rounded(e.First-c.Close.At))
 	c.Unanswered = append(c.Unanswered, u)
 }
 

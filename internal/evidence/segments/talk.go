@@ -54,6 +54,9 @@ type talk struct {
 	helloAck    uint32        // what the server had of the client when its handshake began
 	last        time.Duration // the last byte of either side that was no alert, or NotSeen
 	early       *request      // of the newest response, if it began before the request was over
+	leftAt      time.Duration // the client's FIN, if left
+	left        bool
+	unread      *request      // of the newest response, if it began after that
 	orphan      bool          // the newest response has no request, whose bytes are missing
 	orphanAck   uint32        // and its first segment acknowledged this number
 	answeredAck uint32        // what the last response acknowledged
@@ -300,7 +303,12 @@ func (t *talk) answered(at time.Duration) {
 	}
 	t.keep(t.current)
 	t.doneAt = at
-	if t.early = nil; len(t.pending) > 0 {
+	late := t.left && t.current.First > t.leftAt
+	if t.early, t.unread = nil, nil; len(t.pending) > 0 {
+		if late {
+			q := t.pending[0]
+			t.unread = &q
+		}
 		if q := t.pending[0]; q.id == t.requests.id && t.requests.inBody() {
 			t.early = &q
 		}
