@@ -86,7 +86,9 @@ func (r *ownRun) note(e *results.Exchange) {
 	for _, try := range e.Tries {
 		r.fail(try.Leased, try.Done, try.Conn, try.Phase, try.Cause)
 	}
-	r.fail(e.Leased, e.Done, e.Conn, e.Phase, e.Cause)
+	if e.BytesOut > 0 { // else it is in no packet: a RST had come before it was written
+		r.fail(e.Leased, e.Done, e.Conn, e.Phase, e.Cause)
+	}
 }
 
 func (r *ownRun) fail(leased, done time.Duration, conn uint64, phase results.Phase, cause results.Cause) {

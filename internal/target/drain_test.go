@@ -50,3 +50,35 @@ func TestSettled(t *testing.T) {
 		})
 	}
 }
+
+// A connection whose end never reaches the server is not waited for in the end; what the server
+// does notice is new to those who wait.
+func TestDrainGivesUp(t *testing.T) {
+	p := load(t, "", "load.rate=1/s", "target.lab={idle_timeout: 0s}")
+	target, err := Open(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer target.Close()
+	transport := &http.Transport{}
+	resp, err := (&http.Client{Transport: transport}).Get(target.lab[0].URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	target.Drain(p)
+	if target.drained(&p.Target) {
+		t.Fatal("drained while the client's connection is open")
+	}
+	before := target.heard()
+	transport.CloseIdleConnections()
+	for end := time.Now().Add(time.Minute); target.heard() == before; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("nothing new: %+v", target.lab[0].Seen())
+		}
+	}
+	if target.Drain(p); !target.drained(&p.Target) {
+		t.Errorf("not drained: %+v", target.lab[0].Seen())
+	}
+}
