@@ -244,7 +244,7 @@ func (o *reproduceOptions) notWithDriver(e profiles.Embedded, err error) string 
 	return list[0].Path + ": " + list[0].Text
 }
 
-// inTurn returns the numbers of what takes so long, in the order in which they are begun: with
+// inTurn returns the indices of incidents in the order in which they are begun: with
 // several jobs the longest first, so that none is left alone at the end.
 func inTurn(takes []time.Duration, jobs int) []int {
 	turns := make([]int, len(takes))
