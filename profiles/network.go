@@ -145,7 +145,7 @@ func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
 	path.To = []string{path.At}
 	if p.Network.DNS.Knows(path.At) {
 		path.To = p.Network.DNS.To(path.At)
-	} else if p.Network.DNS != nil {
+	} else if p.Network.DNS.Name() != "" {
 		bad("network.dns: no request asks for a name, because target.at is %q; remove dns, or target.at", path.At)
 	}
 	for _, to := range path.To {

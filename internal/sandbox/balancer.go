@@ -46,7 +46,10 @@ func (c *core) addBalancer(cfg network.Balancer, node int) {
 func (b *balancer) event(c *core, name string) (mentions bool) {
 	for host, joins := range b.cfg.Joins {
 		if node, err := c.find(host); err == nil && joins == name {
-			b.backends, mentions = append(b.backends, node), true
+			if mentions = true; !slices.Contains(b.backends, node) {
+				b.backends = append(b.backends, node)
+			}
+			delete(b.left, node)
 		}
 	}
 	for host, leaves := range b.cfg.Leaves {

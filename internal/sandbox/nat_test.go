@@ -52,6 +52,18 @@ func (w *wireTest) close(port, outside uint16) bool {
 	return slices.Equal(heard, []string{"client", "server", "client", "server"})
 }
 
+// Events are for rules and balancers; a NAT beside them waits for none.
+func TestEventBesideANAT(t *testing.T) {
+	cfg := clientServer(network.Link{})
+	cfg.NATs = []network.NAT{{Name: "nat", Ports: 1}}
+	cfg.Links[0].Between = [2]string{"nat", "server"}
+	cfg.Links[0].Rules = []network.Rule{{After: "cut", Do: network.ActionDrop}}
+	w := newWireTest(t, cfg)
+	if !w.event("cut") || w.event("another") {
+		t.Error("the rule waits for cut alone")
+	}
+}
+
 func TestNATGivesItsOwnAddressAndPortsAndTakesThemBack(t *testing.T) {
 	w := newWireTest(t, behindNAT(network.NAT{Ports: 2, Reuse: 10 * time.Second}))
 	first, second := w.open(5000), w.open(6000)
