@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/kabench/kabench/profiles/network"
@@ -156,6 +157,8 @@ func (t *Target) CountAccepted(p *profiles.Profile) (counts []func() (map[string
 			}
 		}
 	}
+	slices.Sort(hosts) // a name may lead to a balancer and to its backends
+	hosts = slices.Compact(hosts)
 	for _, name := range hosts {
 		err := t.on(name, path, func(addr string, _ *sandbox.Host) error {
 			at, err := netip.ParseAddrPort(addr)

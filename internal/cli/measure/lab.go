@@ -74,8 +74,7 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 	_, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, func() string { return "" })
 	defer restore()
 	if fields := slices.Sorted(maps.Keys(p.Target.Lab.Awaits())); len(fields) > 0 {
-		field, _, _ := strings.Cut(fields[0], ".")
-		return fmt.Errorf("target.lab.%s: 'kabench lab' makes no run, so no event comes; set it to null with what it waits for (--set target.lab.%s=null --set events=null), or use reload_every", fields[0], field)
+		return fmt.Errorf("target.lab.%s: 'kabench lab' makes no run, so no event comes; use a profile that waits for none, or reload_every", fields[0])
 	}
 	// Clients connect to the link, or else to the first proxy, if there is one: it listens
 	// at --listen then.
