@@ -62,6 +62,8 @@ func TestPathOfTheRequests(t *testing.T) {
 			Path{"api.test", []string{"old", "new"}, nil, nil, []string{"old", "new"}, 80}},
 		"a name of a balancer": {"network: {hosts: [{name: a}, {name: b}, {name: dns}], balancers: [{name: lb, backends: [a, b]}], dns: {records: [{name: api.test, to: [lb]}]}}\ntarget: {lab: {}}",
 			Path{"api.test", []string{"lb"}, nil, nil, []string{"a", "b"}, 80}},
+		"a name of a balancer and of a backend": {"network: {hosts: [{name: a}, {name: b}, {name: dns}], balancers: [{name: lb, backends: [a, b]}], dns: {records: [{name: api.test, to: [lb, b]}]}}\ntarget: {lab: {}}",
+			Path{"api.test", []string{"lb", "b"}, nil, nil, []string{"a", "b"}, 80}},
 	} {
 		p, err := Load("p.yaml", []byte("load: {rate: 10/s}\n"+c.yaml), nil)
 		if err != nil {
