@@ -24,6 +24,7 @@ import (
 	"github.com/kabench/kabench/internal/cli/measure"
 	"github.com/kabench/kabench/internal/cli/own"
 	"github.com/kabench/kabench/internal/cli/study"
+	"github.com/kabench/kabench/internal/cli/watching"
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/usage"
@@ -112,6 +113,7 @@ the results could not be written; 3 the run is invalid; 130 interrupted.`,
 		own.NewProbe(s),
 		own.NewDiagnose(s),
 		own.NewAutopsy(s),
+		watching.New(s),
 		clients.NewDriver(s), clients.NewConform(s),
 		fleet.NewAgent(s), fleet.NewFleet(s),
 		ci.NewBaseline(s), ci.NewCI(s),

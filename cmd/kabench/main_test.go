@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		os.Unsetenv("COLUMNS") // of the terminal that the tests were started in
 		waitTogether()
 	}
-	testscript.Main(m, map[string]func(){"kabench": main, "kabench-stuck": stuck})
+	testscript.Main(m, map[string]func(){"kabench": main, "kabench-stuck": stuck, "kabench-service": service})
 }
 
 // waitTogether lets more tests run at once than there are cores: runs and incidents wait for

@@ -64,6 +64,7 @@ type collector struct {
 	again     map[way]resend
 	logs      []*applog.Summary
 	others    map[netip.AddrPort]int // SYNs to servers that are not judged
+	live      bool                   // it was not captured, but seen while it happened
 }
 
 // Examine reads captures and logs, and judges them.
@@ -135,15 +136,7 @@ func (c *collector) take(place int, s *segments.Segment) {
 
 func (c *collector) follow(place int) *segments.Lives {
 	lives := segments.NewLives(func(one *evidence.Connection) { c.keep(one, place) }, func(_ *evidence.Connection, e evidence.Exchange, nth int) {
-		if e.Sent == evidence.NotSeen || e.First-e.Sent < slowFrom {
-			return
-		}
-		s := &c.slow[place]
-		s.Responses++
-		if nth == 1 {
-			s.Fresh++
-		}
-		s.Longest = max(s.Longest, (e.First - e.Sent).Seconds())
+		c.slowly(&c.slow[place], e, nth)
 	})
 	lives.Asked = func(one *evidence.Connection, line string, begun time.Duration) {
 		c.asks[place].add(one.Client, line, begun)

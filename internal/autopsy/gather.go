@@ -238,6 +238,34 @@ func (g *Gatherer) End(v *Verdict, server string) Gathered {
 	return out
 }
 
+// add adds the requests of a connection.
+func (g *Gathered) add(c *evidence.Connection) {
+	n := len(g.Connections) + 1
+	done := c.Ready
+	for i, e := range c.Exchanges {
+		if e.Sent == evidence.NotSeen {
+			done = e.Done
+			continue
+		}
+		r := Request{Sent: e.Sent, Client: c.Client.Addr(), Connection: int32(n), Nth: int32(i + 1), Idle: evidence.NotSeen, Took: evidence.NotSeen, Status: int16(e.Status)}
+		if done != evidence.NotSeen {
+			r.Idle = max(e.Sent-done, 0)
+		}
+		if e.First != evidence.NotSeen {
+			r.Took = e.First - e.Sent
+		}
+		done = e.Done
+		g.Requests = append(g.Requests, r)
+	}
+	for _, u := range c.Unanswered {
+		if u.Sent != evidence.NotSeen && u.Met != evidence.Waiting {
+			g.Requests = append(g.Requests, Request{Sent: u.Sent, Client: c.Client.Addr(), Connection: int32(n), Nth: int32(u.Nth), Idle: u.Idle, Took: evidence.NotSeen, Met: u.Met, Failed: true})
+		}
+	}
+	g.Left += max(c.Requests-len(c.Exchanges), 0)
+	g.Connections = append(g.Connections, Lifeline{Connection: *c, Number: n})
+}
+
 // gathered returns what logs say about each server.
 func (c *collector) gathered() map[string]Gathered {
 	if len(c.logs) == 0 {
@@ -250,29 +278,7 @@ func (c *collector) gathered() map[string]Gathered {
 			continue
 		}
 		g := of[one.server()]
-		n := len(g.Connections) + 1
-		done := one.Ready
-		for i, e := range one.Exchanges {
-			if e.Sent == evidence.NotSeen {
-				continue
-			}
-			r := Request{Sent: e.Sent, Client: one.Client.Addr(), Connection: int32(n), Nth: int32(i + 1), Idle: evidence.NotSeen, Took: evidence.NotSeen, Status: int16(e.Status)}
-			if done != evidence.NotSeen {
-				r.Idle = max(e.Sent-done, 0)
-			}
-			if e.First != evidence.NotSeen {
-				r.Took = e.First - e.Sent
-			}
-			done = e.Done
-			g.Requests = append(g.Requests, r)
-		}
-		for _, u := range one.Unanswered {
-			if u.Sent != evidence.NotSeen && u.Met != evidence.Waiting {
-				g.Requests = append(g.Requests, Request{Sent: u.Sent, Client: one.Client.Addr(), Connection: int32(n), Nth: int32(u.Nth), Idle: u.Idle, Took: evidence.NotSeen, Met: u.Met, Failed: true})
-			}
-		}
-		g.Left += max(one.Requests-len(one.Exchanges), 0)
-		g.Connections = append(g.Connections, Lifeline{Connection: one.Connection, Number: n})
+		g.add(&one.Connection)
 		of[one.server()] = g
 	}
 	for _, g := range of {

@@ -39,8 +39,10 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 		}
 		v.Places = append(v.Places, one)
 	}
-	c.twins(clocks, near)
-	c.strayed(clocks)
+	if !c.live { // there, each connection is seen once
+		c.twins(clocks, near)
+		c.strayed(clocks)
+	}
 	c.joinLogs(v, sum)
 	c.count(v)
 	list := c.withLogs(c.passedOn(c.failures()))
@@ -54,6 +56,10 @@ func (c *collector) judge(sum *capture.Summary) *Verdict {
 	v.Found = len(list) > 0
 	v.speak(list)
 	v.logged = c.gathered()
+	if c.live {
+		v.Cannot = c.cannotLive(list)
+		return v
+	}
 	v.Cannot = append(c.cannot(v, sum, list), c.cannotLogs(v, list)...)
 	return v
 }

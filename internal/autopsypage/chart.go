@@ -126,7 +126,7 @@ func livesChart(d Document) *chart.Chart {
 		to = max(to, endOf(&one))
 	}
 	a := chart.Axis{From: from.Seconds(), To: max(to, from+time.Millisecond).Seconds()}
-	c := chart.New("seconds since the first packet")
+	c := chart.New("seconds since the beginning")
 	c.Says = fmt.Sprintf("The life of %d connections: a line is an open connection, a dot on it a request, and the mark at its end shows how it was closed.", len(seen))
 	for i := range seen {
 		one := &seen[i]

@@ -34,6 +34,26 @@ type Document struct {
 	Seen    autopsy.Gathered // of the server with the most failures
 	Advice  []string         // sentences: what would have prevented the failures
 	Version string           // of kabench
+
+	// The other fields are for a watch.
+
+	Command  string // that saw it; "": autopsy
+	What     string // what was watched
+	Pictures []Picture
+	Parts    []Part
+	Newer    bool // the page is loaded again and again
+}
+
+// Picture is a further picture.
+type Picture struct {
+	Title, How string
+	Chart      *chart.Chart
+}
+
+// Part has further sentences.
+type Part struct {
+	Title string
+	Says  []string
 }
 
 // shown is how many servers and clients a page shows, and how many failures.
@@ -47,6 +67,9 @@ type view struct {
 	Policy   string
 	Style    template.CSS
 	Doc      Document
+	Command  string
+	Missing  string // the title of Cannot
+	Parts    []Part
 	Files    string
 	Title    string
 	Answer   string
@@ -88,6 +111,12 @@ func Write(w io.Writer, d Document) error {
 		Style:  template.CSS(style), Doc: d, Files: layout.OneLine(strings.Join(v.Files, ", ")),
 		Figures: figuresOf(v), Races: racesOf(d), Closes: closesChart(d), Lives: livesChart(d), Clients: clientsOf(v), Read: readOf(v),
 		Says: clean(v.Says), Advice: clean(d.Advice), Cannot: clean(v.Cannot),
+	}
+	if o.Command, o.Missing = "autopsy", "Not in the capture"; d.Command != "" {
+		o.Command, o.Files, o.Missing = d.Command, layout.OneLine(d.What), "Not seen"
+	}
+	for _, p := range d.Parts {
+		o.Parts = append(o.Parts, Part{p.Title, clean(p.Says)})
 	}
 	o.Title, o.Answer, _ = strings.Cut(layout.OneLine(v.Headline), ": ")
 	if o.Answer != "" {

@@ -4,8 +4,10 @@ package chart
 
 import (
 	_ "embed"
+	"fmt"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // Template defines the template "chart", which draws a *Chart.
@@ -29,6 +31,7 @@ type Chart struct {
 	Band          *Band
 	Lines         []Line
 	Dots          []Dot
+	Curves        []Curve
 	Axis          string // what it shows
 }
 
@@ -58,6 +61,13 @@ type Dot struct {
 	X, Y  float64
 	Class string
 	Says  string
+}
+
+// Curve joins points by lines.
+type Curve struct {
+	Points string // as SVG has them
+	Class  string
+	Says   string
 }
 
 // The geometry of a chart, in pixels.
@@ -93,6 +103,16 @@ func (c *Chart) Line(x1, x2, y float64, class string) {
 // Dot draws a mark in a row.
 func (c *Chart) Dot(x, y float64, class, says string) {
 	c.Dots = append(c.Dots, Dot{x, y, class, says})
+}
+
+// Curve draws values over time in a row: the lowest value, 0, is at y, and the highest one,
+// most, above it by almost a row.
+func (c *Chart) Curve(a Axis, y, most float64, times, values []float64, class, says string) {
+	var b strings.Builder
+	for i, v := range values {
+		fmt.Fprintf(&b, "%.1f,%.1f ", a.X(times[i]), y-min(v/max(most, 1e-9), 1)*(RowHeight-8))
+	}
+	c.Curves = append(c.Curves, Curve{b.String(), class, says})
 }
 
 // Median draws the interval of a median.

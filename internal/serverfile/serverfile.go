@@ -18,7 +18,7 @@ import (
 // Source is how a server was measured.
 type Source struct {
 	URL  string    // without secrets
-	From string    // "probe" or "autopsy"
+	From string    // "probe", "autopsy" or "watch"
 	At   time.Time // when
 }
 

@@ -149,6 +149,11 @@ func (c Condition) fits(unit results.Unit) error {
 	}
 }
 
+// Plain reports whether c is written without a unit and without another figure.
+func (c Condition) Plain() bool {
+	return c.unit == results.UnitCount && c.LowOf == nil && c.HighOf == nil
+}
+
 // Met reports whether v meets c. v must be in the unit in which c was written.
 func (c Condition) Met(v float64) bool {
 	if c.LowOf != nil || c.HighOf != nil {

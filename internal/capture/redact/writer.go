@@ -14,6 +14,7 @@ import (
 	"github.com/gopacket/gopacket/layers"
 	"github.com/gopacket/gopacket/pcapgo"
 
+	"github.com/kabench/kabench/internal/capture/remade"
 	"github.com/kabench/kabench/internal/evidence/segments"
 )
 
@@ -302,7 +303,7 @@ func (w *Writer) packet(one *waiting) {
 	if w.err != nil {
 		return
 	}
-	data, size := packet(&one.s)
+	data, size := remade.Packet(&one.s)
 	w.err = w.out.WritePacket(gopacket.CaptureInfo{
 		Timestamp: epoch.Add(one.s.At), CaptureLength: len(data), Length: size, InterfaceIndex: one.place,
 	}, data)

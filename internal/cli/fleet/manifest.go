@@ -18,6 +18,7 @@ import (
 type manifestOptions struct {
 	manifest.Config
 	credentials string
+	watch       bool
 }
 
 // NewManifest makes 'kabench fleet manifest'.
@@ -32,13 +33,20 @@ nodes. Nothing is sent to a cluster; the first lines of the output say how to us
 the controller runs. What follows -- is the profile and the flags of a 'kabench run' that
 becomes a Job beside the agents.
 
-Agents send only to the hosts that --allow-target names.`,
+Agents send only to the hosts that --allow-target names.
+
+With --watch, print a DaemonSet instead that runs 'kabench watch' on each node; what
+follows -- are its flags.`,
 		Example: `  kabench fleet credentials creds --host shop.load.svc
   kabench fleet manifest --agents 20 --image registry.example.com/kabench:v1 --name shop --namespace load \
-    --credentials creds --allow-target web.shop.svc:8080 > fleet.yaml`,
+    --credentials creds --allow-target web.shop.svc:8080 > fleet.yaml
+  kabench fleet manifest --watch --image registry.example.com/kabench:v1 -- --pod shop-0 --until 'failures > 0'`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if at := c.ArgsLenAtDash(); len(args) > 0 && at != 0 {
 				return usage.Errorf(c.CommandPath(), "unexpected argument %q: write the controller's profile and flags after --", args[0])
+			}
+			if o.watch {
+				return watchManifest(c, s, o, args)
 			}
 			o.Controller = args
 			return doManifest(c, s, o)
@@ -55,8 +63,32 @@ Agents send only to the hosts that --allow-target names.`,
 	f.StringVar(&o.CPU, "cpu", manifest.DefaultCPU, "cores that an agent requests")
 	f.StringVar(&o.Memory, "memory", manifest.DefaultMemory, "memory that an agent requests, and may use at most")
 	f.BoolVar(&o.Once, "once", false, "end the agents after one run, so that the Job completes; always with a controller after --")
+	f.BoolVar(&o.watch, "watch", false, "print a DaemonSet that watches a service: -- --pod NAME, and further flags of 'kabench watch'")
 	f.StringVar(&o.Claim, "claim", "", "PersistentVolumeClaim for the results of the controller after --")
 	return c
+}
+
+// watchManifest prints what watches a service in a cluster. Flags about agents have no meaning
+// there.
+func watchManifest(c *cobra.Command, s *cli.Streams, o *manifestOptions, args []string) error {
+	for _, flag := range []string{"agents", "allow-target", "credentials", "broker", "once", "claim"} {
+		if c.Flags().Changed(flag) {
+			return usage.Errorf(c.CommandPath(), "--watch and --%s do not fit: a watch has no agents", flag)
+		}
+	}
+	w := manifest.Watch{Image: o.Image, Namespace: o.Namespace, Args: args}
+	for flag, to := range map[string]struct{ to, from *string }{"name": {&w.Name, &o.Name}, "cpu": {&w.CPU, &o.CPU}, "memory": {&w.Memory, &o.Memory}} {
+		if c.Flags().Changed(flag) {
+			*to.to = *to.from
+		}
+	}
+	if err := w.Validate(); err != nil {
+		return &usage.Error{Command: c.CommandPath(), Err: err}
+	}
+	if s.JSON {
+		return manifest.WriteWatchJSON(s.Out, w)
+	}
+	return manifest.WriteWatch(s.Out, w)
 }
 
 func doManifest(c *cobra.Command, s *cli.Streams, o *manifestOptions) error {

@@ -2,7 +2,6 @@ package own
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,12 +13,10 @@ import (
 
 	"github.com/kabench/kabench/internal/autopsy"
 	"github.com/kabench/kabench/internal/cli"
+	"github.com/kabench/kabench/internal/cli/verdict"
 	"github.com/kabench/kabench/internal/exit"
-	"github.com/kabench/kabench/internal/serverfile"
 	"github.com/kabench/kabench/internal/usage"
-	"github.com/kabench/kabench/internal/wording"
 	"github.com/kabench/kabench/profiles"
-	"github.com/kabench/kabench/profiles/lint"
 )
 
 // autopsyOptions holds the flags of 'kabench autopsy'.
@@ -33,14 +30,6 @@ type autopsyOptions struct {
 	incident string
 	requests string
 	out      string
-}
-
-// autopsyFound is what 'kabench autopsy' prints with --json.
-type autopsyFound struct {
-	*autopsy.Verdict
-	Settings []profiles.Setting `json:"settings,omitempty"` // of the client, that would have prevented the failures
-	Pool     string             `json:"pool,omitempty"`
-	Lint     *lint.Checklist    `json:"lint,omitempty"` // with --pool: the pool against the server
 }
 
 // NewAutopsy makes 'kabench autopsy'.
@@ -113,18 +102,18 @@ func doAutopsy(c *cobra.Command, s *cli.Streams, o *autopsyOptions) error {
 		return err
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
-	verdict, gather, err := o.examine(options)
+	seen, gather, err := o.examine(options)
 	if err != nil {
 		return err
 	}
-	found := autopsyFound{Verdict: verdict}
-	if err := found.advise(o.pool); err != nil {
+	found := verdict.Found{Verdict: seen}
+	if err := found.Advise(o.pool); err != nil {
 		return err
 	}
-	if err := found.print(s); err != nil {
+	if err := found.Print(s); err != nil {
 		return err
 	}
-	if err := found.keep(s, o.facts); err != nil {
+	if err := found.WriteFacts(s, o.facts); err != nil {
 		return err
 	}
 	if err := o.write(s, &found, gather); err != nil {
@@ -162,78 +151,4 @@ func serverAddress(c *cobra.Command, text string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, usage.Errorf(c.CommandPath(), "--server %s: the name has %d addresses here; name the one in the capture, for example 10.25.3.7:%s", text, len(list), port)
 	}
 	return netip.AddrPortFrom(list[0].Unmap(), uint16(number)), nil
-}
-
-// safeIdle returns an idle timeout for the client that would have prevented the failures,
-// by the rule of lint; ok is false if none is known.
-func (f *autopsyFound) safeIdle() (idle time.Duration, ok bool) {
-	earliest, roundTrip, ok := f.EarliestClose()
-	if !ok {
-		return 0, false
-	}
-	idle = lint.Below(earliest, roundTrip)
-	return idle, idle > 0
-}
-
-// advise adds the settings that would have prevented the failures, and with a pool what
-// lint says.
-func (f *autopsyFound) advise(pool string) error {
-	if len(f.Servers) == 0 {
-		return nil
-	}
-	sets := []string(nil)
-	if pool != "" {
-		sets = []string{"pool=" + pool}
-	}
-	p, err := profiles.LoadToCheck(sets)
-	if err != nil {
-		return err
-	}
-	if idle, ok := f.safeIdle(); ok {
-		f.Settings = p.Spelled(map[string]string{"pool.idle_timeout": idle.String()})
-	}
-	if pool == "" {
-		return nil
-	}
-	preset := serverfile.Preset(f.Worst(), f.source())
-	p.Server = preset.Facts
-	p.Server.Take(preset.Lab)
-	list := lint.Check(p, lint.Options{Ports: lint.DefaultPorts, Words: wording.For})
-	f.Pool, f.Lint = pool, &list
-	return nil
-}
-
-func (f *autopsyFound) source() serverfile.Source {
-	return serverfile.Source{URL: "http://" + f.Worst().Address + "/", From: "autopsy", At: f.Begin}
-}
-
-// keep writes the server's facts.
-func (f *autopsyFound) keep(s *cli.Streams, facts string) error {
-	if facts == "" {
-		return nil
-	}
-	if len(f.Servers) == 0 {
-		fmt.Fprintf(s.Errors, "not written: %s, because no server is in what was read\n", facts)
-		return nil
-	}
-	if _, _, err := net.SplitHostPort(f.Worst().Address); err != nil {
-		fmt.Fprintf(s.Errors, "not written: %s, because the log does not give the address of %s\n", facts, f.Worst().Address)
-		return nil
-	}
-	text, err := serverfile.Text(f.Worst(), f.source())
-	if err != nil {
-		return err
-	}
-	if err := cli.WriteFile(facts, writes(text)); err != nil {
-		return err
-	}
-	fmt.Fprintf(s.Err, "written: %s (%s)\n", facts, f.Worst().Address)
-	return nil
-}
-
-func (f *autopsyFound) print(s *cli.Streams) error {
-	if s.JSON {
-		return json.NewEncoder(s.Out).Encode(f)
-	}
-	return f.text(s)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/kabench/kabench/internal/autopsy/incident"
 	"github.com/kabench/kabench/internal/autopsypage"
 	"github.com/kabench/kabench/internal/cli"
-	"github.com/kabench/kabench/internal/layout"
+	"github.com/kabench/kabench/internal/cli/verdict"
 	"github.com/kabench/kabench/internal/serverfile"
 	"github.com/kabench/kabench/internal/usage"
 )
@@ -43,7 +43,7 @@ func (o *autopsyOptions) outputs(command string) error {
 }
 
 // write writes what is made of the captures beside the verdict.
-func (o *autopsyOptions) write(s *cli.Streams, found *autopsyFound, gather *autopsy.Gatherer) error {
+func (o *autopsyOptions) write(s *cli.Streams, found *verdict.Found, gather *autopsy.Gatherer) error {
 	var seen autopsy.Gathered
 	if gather != nil && len(found.Servers) > 0 {
 		seen = gather.End(found.Verdict, found.Servers[0].Address)
@@ -65,7 +65,7 @@ func (o *autopsyOptions) write(s *cli.Streams, found *autopsyFound, gather *auto
 		}
 	}
 	if o.out != "" && o.out != "none" {
-		if err := found.keepIn(s, o.out, seen); err != nil {
+		if err := keepIn(found, s, o.out, seen); err != nil {
 			return err
 		}
 	}
@@ -76,11 +76,11 @@ func (o *autopsyOptions) write(s *cli.Streams, found *autopsyFound, gather *auto
 }
 
 // keepIn writes the page, the verdict and the server into a directory.
-func (f *autopsyFound) keepIn(s *cli.Streams, dir string, seen autopsy.Gathered) error {
+func keepIn(f *verdict.Found, s *cli.Streams, dir string, seen autopsy.Gathered) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	doc := autopsypage.Document{Verdict: f.Verdict, Seen: seen, Advice: f.adviceSentences(), Version: cli.Version()}
+	doc := autopsypage.Document{Verdict: f.Verdict, Seen: seen, Advice: f.Advice(), Version: cli.Version()}
 	page := filepath.Join(dir, filePage)
 	if err := cli.WriteFile(page, func(w io.Writer) error { return autopsypage.Write(w, doc) }); err != nil {
 		return err
@@ -94,33 +94,16 @@ func (f *autopsyFound) keepIn(s *cli.Streams, dir string, seen autopsy.Gathered)
 		return err
 	}
 	if len(f.Servers) > 0 {
-		text, err := serverfile.Text(f.Worst(), f.source())
+		text, err := serverfile.Text(f.Worst(), f.Source())
 		if err != nil {
 			return err
 		}
-		if err := cli.WriteFile(filepath.Join(dir, fileServer), writes(text)); err != nil {
+		if err := cli.WriteFile(filepath.Join(dir, fileServer), verdict.Bytes(text)); err != nil {
 			return err
 		}
 	}
 	fmt.Fprintf(s.Err, "results: %s\n", page)
 	return nil
-}
-
-// adviceSentences says what would have prevented the failures.
-func (f *autopsyFound) adviceSentences() (list []string) {
-	idle, ok := f.safeIdle()
-	if !ok {
-		return nil
-	}
-	list = append(list, fmt.Sprintf("Close idle connections at the client before the server does, after %s (pool.idle_timeout).", idle))
-	for _, one := range f.Settings {
-		text := one.Text
-		if text == "" {
-			text = one.Instead
-		}
-		list = append(list, one.Client+": "+layout.OneLine(text))
-	}
-	return list
 }
 
 // writeIncident writes a profile that shows the same.
@@ -134,7 +117,7 @@ func writeIncident(s *cli.Streams, v *autopsy.Verdict, seen autopsy.Gathered, po
 	if err != nil {
 		return err
 	}
-	if err := cli.WriteFile(path, writes(text)); err != nil {
+	if err := cli.WriteFile(path, verdict.Bytes(text)); err != nil {
 		return err
 	}
 	fmt.Fprintf(s.Err, "written: %s; run it: kabench reproduce %s\n", path, path)

@@ -2,6 +2,7 @@ package segments
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/kabench/kabench/internal/evidence"
@@ -78,12 +79,13 @@ func (l *life) swap() {
 	l.rstSide = 1 - l.rstSide
 }
 
-// turn says that a guess was wrong, after the bytes were read: the client is the server.
+// Turn says that a guess was wrong, after the bytes were read: the client is the server.
 // Who closed is known the other way round; what was asked is not.
-func (l *life) turn(c *evidence.Connection) {
+func Turn(c *evidence.Connection) {
 	c.Client, c.Server, c.Guessed = c.Server, c.Client, false
 	c.Exchanges, c.Requests, c.LongestIdle, c.Unasked, c.Unanswered = nil, 0, 0, 0, nil
 	c.Half, c.Ready = evidence.NotSeen, evidence.NotSeen
+	c.Close.Why = strings.NewReplacer("client", "server", "server", "client").Replace(c.Close.Why)
 	c.Resent, c.ResentBack = c.ResentBack, c.Resent
 	c.Near, c.TimeWait, c.Close.By = c.Near.Other(), c.TimeWait.Other(), c.Close.By.Other()
 	for i := range c.Resets {

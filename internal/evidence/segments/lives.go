@@ -99,6 +99,13 @@ func (v *Lives) Add(s *Segment) {
 	v.weigh(l)
 }
 
+// Pass says that it is now at, while no segment came: connections that ended some time
+// ago are reported.
+func (v *Lives) Pass(at time.Duration) {
+	v.now = max(v.now, at)
+	v.expire()
+}
+
 // End finishes all connections that are left.
 func (v *Lives) End() {
 	for _, list := range []*lifeList{&v.ended, &v.live} {
@@ -250,7 +257,7 @@ func (v *Lives) finish(key pair, l *life, until time.Duration) {
 		v.Ended(s)
 	}
 	if v.turned(&c) {
-		l.turn(&c)
+		Turn(&c)
 	}
 	v.Copies += l.copies
 	if c.SYNs == 0 && l.talk.count == 0 && len(c.Unanswered) == 0 && l.talk.last == evidence.NotSeen && c.Opened == evidence.NotSeen && !l.tells() {

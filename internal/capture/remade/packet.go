@@ -1,4 +1,4 @@
-package redact
+package remade
 
 import (
 	"encoding/binary"
@@ -18,9 +18,9 @@ const (
 	window      = 0xffff // the true one says which system it is
 )
 
-// packet returns a packet of IP that carries s, from its first byte to the last one
+// Packet returns a packet of IP that carries s, from its first byte to the last one
 // that was captured, and its length on the wire.
-func packet(s *segments.Segment) (b []byte, size int) {
+func Packet(s *segments.Segment) (b []byte, size int) {
 	if s.Src.Addr().Is4() {
 		b = make([]byte, header4, header4+headerTCP+len(s.Payload))
 		size = header4 + headerTCP + s.Len

@@ -1,4 +1,4 @@
-package own
+package verdict
 
 import (
 	"bytes"
@@ -15,7 +15,8 @@ import (
 	"github.com/kabench/kabench/results"
 )
 
-func writes(text []byte) func(io.Writer) error {
+// Bytes is a function for cli.WriteFile that writes text.
+func Bytes(text []byte) func(io.Writer) error {
 	return func(w io.Writer) error { _, err := w.Write(text); return err }
 }
 
@@ -25,8 +26,8 @@ const (
 	shownServers  = 5
 )
 
-// text prints the verdict for people.
-func (f *autopsyFound) text(s *cli.Streams) error {
+// Text prints the verdict for people.
+func (f *Found) Text(s *cli.Streams) error {
 	err := terminal.Fitted(s.Out, 0, func(b *bytes.Buffer) error {
 		layout.Paragraph(b, "", layout.OneLine(f.Headline))
 		for _, sentence := range f.Says[:min(len(f.Says), shownServers)] {
@@ -48,14 +49,14 @@ func (f *autopsyFound) text(s *cli.Streams) error {
 }
 
 // failures lists the first failures.
-func (f *autopsyFound) failures(b *bytes.Buffer) {
+func (f *Found) failures(b *bytes.Buffer) {
 	if len(f.Failures) == 0 {
 		return
 	}
 	b.WriteString("\n")
 	rows := layout.Table(b)
 	number := "packet"
-	if f.Segments == 0 {
+	if f.Segments == 0 && f.From == "" {
 		number = "line"
 	}
 	fmt.Fprintf(rows, "time\tclient\tserver\trequest\tidle before\tmet\t%s\n", number)
@@ -83,7 +84,7 @@ func (f *autopsyFound) failures(b *bytes.Buffer) {
 }
 
 // servers says how each server treats its connections.
-func (f *autopsyFound) servers(b *bytes.Buffer) {
+func (f *Found) servers(b *bytes.Buffer) {
 	if len(f.Servers) == 0 {
 		return
 	}
@@ -108,7 +109,7 @@ func (f *autopsyFound) servers(b *bytes.Buffer) {
 }
 
 // clients says what the connections show about the clients' pools.
-func (f *autopsyFound) clients(b *bytes.Buffer) {
+func (f *Found) clients(b *bytes.Buffer) {
 	for i := range f.Clients[:min(len(f.Clients), shownServers)] {
 		if text := f.Clients[i].Sentence(); text != "" {
 			layout.Paragraph(b, "", fmt.Sprintf("client %s to %s: %s", f.Clients[i].Address, f.Clients[i].Server, text))
@@ -120,7 +121,7 @@ func (f *autopsyFound) clients(b *bytes.Buffer) {
 }
 
 // advice names the incident, and the settings that would have prevented it.
-func (f *autopsyFound) advice(b *bytes.Buffer) {
+func (f *Found) advice(b *bytes.Buffer) {
 	if f.Incident != "" {
 		b.WriteString("\n")
 		layout.Paragraph(b, "", fmt.Sprintf("This is the incident %s: kabench reproduce %s shows it, and what ends it.", f.Incident, f.Incident))
@@ -128,7 +129,7 @@ func (f *autopsyFound) advice(b *bytes.Buffer) {
 	if len(f.Settings) == 0 {
 		return
 	}
-	idle, _ := f.safeIdle()
+	idle, _ := f.SafeIdle()
 	layout.Paragraph(b, "", fmt.Sprintf("Close idle connections at the client before the server does, after %s (pool.idle_timeout):", idle))
 	for _, s := range f.Settings {
 		text := s.Text
@@ -140,17 +141,23 @@ func (f *autopsyFound) advice(b *bytes.Buffer) {
 }
 
 // rest says what the captures cannot say, and what was read.
-func (f *autopsyFound) rest(b *bytes.Buffer) {
+func (f *Found) rest(b *bytes.Buffer) {
 	if len(f.Cannot) > 0 {
 		b.WriteString("\n")
 		what := "Not in the capture:"
-		if f.Segments == 0 {
+		switch {
+		case f.From != "":
+			what = "Not seen:"
+		case f.Segments == 0:
 			what = "Not in the log:"
 		}
 		layout.Paragraph(b, "", what)
 		for _, text := range f.Cannot {
 			layout.Paragraph(b, "  - ", text)
 		}
+	}
+	if f.From != "" {
+		return
 	}
 	b.WriteString("\n")
 	f.logs(b)
@@ -174,3 +181,5 @@ func (f *autopsyFound) rest(b *bytes.Buffer) {
 		layout.Paragraph(b, "", note)
 	}
 }
+
+func count(n int, what string) string { return cli.Count(n, what) }

@@ -1,4 +1,4 @@
-package own
+package verdict
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 const shownQuoted = 3
 
 // lines quotes the lines of logs that decided something.
-func (f *autopsyFound) lines(b *bytes.Buffer) {
+func (f *Found) lines(b *bytes.Buffer) {
 	if len(f.Logs) == 0 {
 		return
 	}
@@ -47,7 +47,7 @@ func (f *autopsyFound) lines(b *bytes.Buffer) {
 
 // meanings says what the texts of clients and proxies in the quoted lines prove, and what
 // they do not, as 'kabench explain' does.
-func (f *autopsyFound) meanings(b *bytes.Buffer) {
+func (f *Found) meanings(b *bytes.Buffer) {
 	said := map[string]bool{}
 	for i := range f.Failures[:min(len(f.Failures), shownQuoted)] {
 		for _, q := range f.Failures[i].Lines {
@@ -86,7 +86,7 @@ func quotes(b *bytes.Buffer, list []applog.Quote) {
 }
 
 // logs says what was read of logs.
-func (f *autopsyFound) logs(b *bytes.Buffer) {
+func (f *Found) logs(b *bytes.Buffer) {
 	for _, log := range f.Logs {
 		var formats []string
 		for format, n := range log.Formats {
