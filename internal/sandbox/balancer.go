@@ -112,10 +112,6 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	key := f.h.key()
 	syn := f.h.flags&(network.SYN|network.ACK) == network.SYN
 	fl := b.flows.find(key, now)
-	if fl == nil && b.flows.full(now) {
-		c.drop(f, FateTableFull, b.by, now)
-		return
-	}
 	if fl == nil || syn && fl.closing {
 		if !syn {
 			switch b.cfg.Unknown {
@@ -127,10 +123,14 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 				return
 			}
 		}
-		if fl == nil {
-			fl = b.flows.make(key, now)
-		} else {
+		switch {
+		case fl != nil:
 			fl.made, fl.closing = now, false
+		case b.flows.full(now):
+			c.drop(f, FateTableFull, b.by, now)
+			return
+		default:
+			fl = b.flows.make(key, now)
 		}
 		fl.backend = noBackend
 		fl.from = int32(h.from)
@@ -139,6 +139,7 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 		fl.backend = int32(b.choose(&f.h))
 	}
 	if fl.backend == noBackend {
+		fl.closing = true // refused, and not forgotten
 		b.flows.remove(fl.self)
 		c.resetBy(h, f, network.RSTToSender, b.by, now)
 		return

@@ -254,6 +254,23 @@ func TestALinkRemembersSoManyFlows(t *testing.T) {
 	}
 }
 
+// A packet that a full table would not remember anyway is no loss of the table.
+func TestAFullTableAndAnUnknownFlow(t *testing.T) {
+	flows := network.Flows{Unknown: network.UnknownDrop, Max: 1}
+	for name, cfg := range map[string]network.Config{
+		"link":     clientServer(network.Link{Flows: &flows}),
+		"balancer": {Hosts: []network.Host{{Name: "backend"}}, Balancers: []network.Balancer{{Name: "server", Backends: []string{"backend"}, Flows: flows}}},
+	} {
+		w := newWireTest(t, cfg)
+		w.send("client", "server", 1, 80, fSYN, 1, 0, 0)
+		w.send("client", "server", 2, 80, fACK, 1, 1, 0)
+		w.pass(0)
+		if got, want := w.fates(), []Fate{FateDelivered, FateForgotten}; !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
 // The ports of a NAT are each in use once to a destination, wait or are free, whatever
 // happens to the connections.
 func TestNATPortsAreConserved(t *testing.T) {
