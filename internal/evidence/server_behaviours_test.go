@@ -55,6 +55,13 @@ var behaviours = []struct {
 	{"close_notify, and no FIN", func(w *world) {
 		w.idleAfter(20, 2*time.Second, 0, func(_ int, c *Connection) { c.Close.How, c.Until = Notify, c.Close.At+9*time.Second })
 	}, "closes idle connections after 2.00 s, by close_notify, without saying so", []string{"sends no FIN within 9.00 s after its close_notify"}},
+	{"every close meets a request", func(w *world) {
+		w.idleAfter(20, 450*ms, 0, func(_ int, c *Connection) {
+			sent := c.Close.At - 2*ms
+			c.unanswered(sent)
+			c.Unanswered = []Unanswered{{Basis: Seen, Met: Arrived, Sent: sent, First: NotSeen, Whole: true}}
+		})
+	}, "closed 20 of 20 connections when a request had just come, and none while it was idle, so its idle timeout was not seen", nil},
 	{"never closes", func(w *world) {
 		w.idleAfter(5, 0, 0, func(_ int, c *Connection) { c.Close, c.Until = Close{At: NotSeen}, c.done()+900*time.Second })
 	}, "keeps idle connections longer than 900 s", []string{"!serves"}},
