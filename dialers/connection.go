@@ -280,6 +280,8 @@ func (c *connection) howEnded(first transport.Closer, notify transport.CloseNoti
 	switch {
 	case notify == transport.NotifiedByPeer:
 		e.By, e.How = results.EndPeer, results.HowCloseNotify
+	case notify == transport.NotifiedByUs && first == transport.CloserPeer && c.end.peerAt == 0:
+		e.By, e.How = results.EndUs, results.HowCloseNotify // its FIN answered our close_notify, and was before ours
 	case first == transport.CloserPeer:
 		e.How = results.HowFIN
 	case first == transport.CloserReset, c.end.unread:

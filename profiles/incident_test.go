@@ -43,6 +43,7 @@ func TestIncidentComplaints(t *testing.T) {
 		"client: stock\nload: {rate: 1}\ntarget: {lab: {}, pipeline: 3}\n":                         "target.pipeline: the stock client",
 		"load: {rate: 1}\ntarget: {lab: {}, split_writes: true}\n":                                 "target.split_writes: has no effect without a body",
 		"client: stock\nload: {rate: 1, leak_every: 2}\ntarget: {lab: {}}\n":                       "load.leak_every: the stock client",
+		"load: {rate: 1, leak_every: 2}\ntarget: {lab: {}, pipeline: 3}\n":                         "load.leak_every: pipelined requests share a connection",
 		"load: {rate: 1, leak_every: -2}\ntarget: {lab: {}}\n":                                     "load.leak_every: -2 is below 0",
 		good + "pool: {resend_budget: 20}\n":                                                       "pool.resend_budget: has no effect, because resend has no rules",
 		good + "pool: {resend: [{on: any, after: [timeout], methods: all, max: 1, path: pool}]}\n": "pool.resend.0.after: timeout never comes, because response_timeout is off",

@@ -111,13 +111,17 @@ func (p *Profile) servers(hosts []string) []string {
 	return nil
 }
 
-// serversOf returns the hosts among to, and the backends of the balancers among them.
+// serversOf returns the hosts among to, and the backends of the balancers among them, each once.
 func (p *Profile) serversOf(to []string) (servers []string) {
 	for _, name := range to {
+		hosts := []string{name}
 		if b := balancerNamed(p.Network, name); b != nil {
-			servers = append(servers, b.Backends...)
-		} else {
-			servers = append(servers, name)
+			hosts = b.Backends
+		}
+		for _, h := range hosts {
+			if !slices.Contains(servers, h) {
+				servers = append(servers, h)
+			}
 		}
 	}
 	return servers
@@ -145,7 +149,7 @@ func (p *Profile) join(path *Path, bad func(format string, args ...any)) {
 	path.To = []string{path.At}
 	if p.Network.DNS.Knows(path.At) {
 		path.To = p.Network.DNS.To(path.At)
-	} else if p.Network.DNS != nil {
+	} else if p.Network.DNS.Name() != "" {
 		bad("network.dns: no request asks for a name, because target.at is %q; remove dns, or target.at", path.At)
 	}
 	for _, to := range path.To {

@@ -62,6 +62,8 @@ func TestPathOfTheRequests(t *testing.T) {
 			Path{"api.test", []string{"old", "new"}, nil, nil, []string{"old", "new"}, 80}},
 		"a name of a balancer": {"network: {hosts: [{name: a}, {name: b}, {name: dns}], balancers: [{name: lb, backends: [a, b]}], dns: {records: [{name: api.test, to: [lb]}]}}\ntarget: {lab: {}}",
 			Path{"api.test", []string{"lb"}, nil, nil, []string{"a", "b"}, 80}},
+		"a name of a balancer and of a backend": {"network: {hosts: [{name: a}, {name: b}, {name: dns}], balancers: [{name: lb, backends: [a, b]}], dns: {records: [{name: api.test, to: [lb, b]}]}}\ntarget: {lab: {}}",
+			Path{"api.test", []string{"lb", "b"}, nil, nil, []string{"a", "b"}, 80}},
 	} {
 		p, err := Load("p.yaml", []byte("load: {rate: 10/s}\n"+c.yaml), nil)
 		if err != nil {
@@ -185,6 +187,9 @@ func TestNetworkIsRefused(t *testing.T) {
 		"no event to reload":  {"target.lab.reload_on=deploy", `--set target.lab.reload_on=deploy: the event "deploy" does not come; set events.deploy`},
 		"no event to stop":    {"target.lab.stop_on={server: gone}", `target.lab.stop_on.server: the event "gone" does not come`},
 		"an event of no name": {"target.lab.reload_on=''", "--set target.lab.reload_on='': name the event at which it happens"},
+		"gone before it came": {"network.balancers=[{name: lb, backends: [server], joins: {server: up}, leaves: {server: down}}]", `network.balancers.0.leaves.server: the event "down" comes after 1s, and "up", which must come before it, after 2s; set events.down to more`},
+		"over before it was":  {"network.links.0.rules=[{after: up, until: down, do: drop}]", `network.links.0.rules.0.until: the event "down" comes after 1s, and "up"`},
+		"stalled for ever":    {"target.lab.stall={from: up, until: down}", `target.lab.stall.until: the event "down" comes after 1s, and "up"`},
 		"at_leave alone":      {"network.balancers=[{name: lb, backends: [server], at_leave: move}]", "has no effect without leaves; set leaves or remove it"},
 		"user_timeout":        {"target.tcp.user_timeout=-1s", "--set target.tcp.user_timeout=-1s: -1s is not between 0 and 1h0m0s (0 means none)"},
 		"an idle event":       {"events.cut=1s", "--set events.cut=1s: nothing waits for it; remove it"},
@@ -194,6 +199,10 @@ func TestNetworkIsRefused(t *testing.T) {
 	} {
 		sets := []string{c.set}
 		switch name {
+		case "gone before it came":
+			sets = append(sets, "events={up: 2s, down: 1s}", "network.links=null")
+		case "over before it was", "stalled for ever":
+			sets = append(sets, "events={up: 2s, down: 1s}")
 		case "no lab":
 			sets = []string{"target.lab=null", "target.url=http://127.0.0.1:1/"}
 		case "on, no network":

@@ -79,6 +79,7 @@ func (p *Profile) ownComplaints() Errors {
 		rule{p.Target.SplitWrites && p.Client == ClientStock, "target.split_writes", "the stock client decides how it writes requests; remove it"},
 		rule{p.Target.Pipeline > 1 && p.Client == ClientStock, "target.pipeline", "the stock client does not pipeline; remove it"},
 		rule{p.Load.LeakEvery > 0 && p.Client == ClientStock, "load.leak_every", "the stock client's caller reads every response to its end; remove it"},
+		rule{p.Load.LeakEvery > 0 && p.Target.Pipeline > 1, "load.leak_every", "pipelined requests share a connection, and the others would wait behind a response that nobody reads; remove it, or target.pipeline"},
 	)
 	list = append(list, p.driverComplaints()...)
 	list = append(list, strictyaml.Under("load", p.Load.Validate())...)
@@ -190,6 +191,13 @@ func (p *Profile) eventComplaints() (list Errors) {
 			list = append(list, Complaint{Path: path, Text: fmt.Sprintf("the event %q does not come; set events.%s to its time since the start of the run, such as 3s", awaited[path], awaited[path])})
 		}
 	}
+	for _, path := range slices.Sorted(maps.Keys(awaited)) {
+		ends, begins := awaited[path], awaited[beginOf(path)]
+		at, comes := p.Events[ends]
+		if from, begun := p.Events[begins]; comes && begun && ends != begins && at <= from {
+			list = append(list, Complaint{Path: path, Text: fmt.Sprintf("the event %q comes after %v, and %q, which must come before it, after %v; set events.%s to more", ends, at, begins, from, ends)})
+		}
+	}
 	waits := slices.Collect(maps.Values(awaited))
 	for _, name := range slices.Sorted(maps.Keys(p.Events)) {
 		path, at := strictyaml.Join("events", name), p.Events[name]
@@ -201,6 +209,20 @@ func (p *Profile) eventComplaints() (list Errors) {
 		}
 	}
 	return list
+}
+
+// beginOf returns the path of the event at which begins what ends at the one of path; "": path
+// ends nothing.
+func beginOf(path string) string {
+	for _, field := range [...][2]string{{"stall.until", "stall.from"}, {".until", ".after"}} {
+		if begin, ends := strings.CutSuffix(path, field[0]); ends {
+			return begin + field[1]
+		}
+	}
+	if begin := strings.Replace(path, ".leaves.", ".joins.", 1); begin != path {
+		return begin
+	}
+	return ""
 }
 
 // awaited returns the events that p's network and servers wait for, by the path of the field

@@ -16,6 +16,7 @@ var captures = map[string]string{
 	"stateless-lb-hash":                "captures at the servers behind the balancer, to see which of them gets the packets of one connection",
 	"rolling-deploy":                   "a capture at the client ('tcpdump -i any port PORT') during a deploy: many connections to one address that end within a few milliseconds, whatever they did before",
 	"scale-out-pinned":                 "the connections of each server by their age ('ss -tno'), and the server's own rate of requests since it was added",
+	"pool-leak":                        "'ss -tno' at the client while requests wait: as many established connections as the pool may have, and no data on any of them, although the pool counts all as leased. A heap dump says who holds the responses",
 	"dead-peer":                        "'ss -tno' at the client while requests hang: connections whose send queue stays full and whose timer is that of retransmission (timer:(on,...)), to an address that nobody answers for",
 	"conntrack-full":                   "captures on both sides of the firewall or node: SYNs that come in and do not go out, while kept connections go on; and nf_conntrack_count beside nf_conntrack_max there",
 	"nat-ports":                        "a capture at the server: the SYNs that are sent again at the client never arrive; and the gateway's own counter (ErrorPortAllocation, OUT_OF_RESOURCES)",

@@ -56,7 +56,7 @@ func TestChoose(t *testing.T) {
 		{"PoolAcquirePendingLimitException: Pending acquire queue has reached its maximum size of 1000", plain, "reactor-netty", "pending-queue-full", "backpressure"},
 		{"PoolAcquirePendingLimitException: Pending acquire queue has reached its maximum size of 500", plain, "reactor-netty-create", "pending-queue-full", "backpressure"},
 		{"PoolAcquirePendingLimitException: Pending acquire queue has reached its maximum size of 64", plain, "reactor-netty", "pending-queue-full", "backpressure"},
-		{"reactor.netty.internal.shaded.reactor.pool.PoolAcquireTimeoutException: Pool#acquire(Duration) has been pending for more than the configured timeout of 45000ms", plain, "reactor-netty", "pending-timeout", ""},
+		{"reactor.netty.internal.shaded.reactor.pool.PoolAcquireTimeoutException: Pool#acquire(Duration) has been pending for more than the configured timeout of 45000ms", plain, "reactor-netty", "pending-timeout", "pool-leak"},
 		{"org.apache.http.NoHttpResponseException: api.example:8080 failed to respond", plain, "apache-hc4", "idle-race", "before-response"},
 		{"org.apache.hc.core5.http.NoHttpResponseException: api.example:8080 failed to respond", plain, "apache-hc5", "idle-race", "before-response"},
 		{"java.io.IOException: unexpected end of stream on http://api.example/...\n\tat okhttp3.internal.http1.Http1ExchangeCodec.readResponseHeaders", plain, "okhttp", "idle-race", "before-response"},

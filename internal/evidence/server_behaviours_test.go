@@ -55,6 +55,16 @@ var behaviours = []struct {
 	{"close_notify, and no FIN", func(w *world) {
 		w.idleAfter(20, 2*time.Second, 0, func(_ int, c *Connection) { c.Close.How, c.Until = Notify, c.Close.At+9*time.Second })
 	}, "closes idle connections after 2.00 s, by close_notify, without saying so", []string{"sends no FIN within 9.00 s after its close_notify"}},
+	{"every close meets a request", func(w *world) { w.arrived(450*ms, ms/5) },
+		"closes idle connections after 450 ms, by FIN, without saying so", []string{"idle: closes idle connections after 450 ms, by FIN, without saying so (inferred) no idle connection was seen to be closed"}},
+	{"every close meets a request, and one is answered later", func(w *world) {
+		w.arrived(450*ms, ms/5)
+		c := w.open()
+		c.exchange(c.Ready)
+		c.exchange(c.done() + 600*ms)
+		w.list = append(w.list, c)
+	}, "closed 20 of 21 connections when a request had just come, and none while it was idle, so its idle timeout was not seen", nil},
+	{"every close may be the request's answer", func(w *world) { w.arrived(450*ms, 2*ms) }, "closed 20 of 20 connections when a request had just come, and none while it was idle, so its idle timeout was not seen", nil},
 	{"never closes", func(w *world) {
 		w.idleAfter(5, 0, 0, func(_ int, c *Connection) { c.Close, c.Until = Close{At: NotSeen}, c.done()+900*time.Second })
 	}, "keeps idle connections longer than 900 s", []string{"!serves"}},
@@ -309,6 +319,15 @@ func (w *world) reloaded(n int, at time.Duration) {
 		}
 		w.list = append(w.list, c)
 	}
+}
+
+// arrived adds connections that the server closes after the idle time, each a moment after a
+// request has come.
+func (w *world) arrived(idle, moment time.Duration) {
+	w.idleAfter(20, idle, 0, func(_ int, c *Connection) {
+		sent := c.Close.At - moment
+		c.Unanswered = []Unanswered{{Basis: Seen, Met: Arrived, Sent: sent, First: NotSeen, Whole: true}}
+	})
 }
 
 func TestBehaviours(t *testing.T) {

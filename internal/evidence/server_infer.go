@@ -17,6 +17,7 @@ func Infer(list []Connection) Server {
 	s.bursts(lives)
 	s.afterResponses(lives)
 	s.idle(lives)
+	s.idleOfArrived(lives)
 	s.Fresh = timerOf(spansOf(list, freshSpan))
 	s.Half = timerOf(spansOf(list, halfSpan))
 	s.UsedHalf = timerOf(spansOf(list, usedHalfSpan))

@@ -250,3 +250,48 @@ func (k kept) backends() (names []string) {
 	}
 	return names
 }
+
+// fewArrived is how many closes an idle timer is inferred from that all met a request.
+const fewArrived = 3
+
+// idleOfArrived infers the idle timer if no idle connection was seen to be closed, because a
+// request came each time just before the close. That the timer closed, and not the request,
+// follows from when: always after the same idle time, sooner than the server ever responds, and
+// never after a shorter idle time or on a fresh connection.
+func (s *Server) idleOfArrived(lives []kept) {
+	if s.Idle.Known() || s.Unanswered > 0 {
+		return
+	}
+	var spans []span
+	least, most, survived := farthest, time.Duration(0), time.Duration(0)
+	for _, l := range lives {
+		survived = max(survived, l.c.survived())
+		c := &l.c.Close
+		if len(l.c.Unanswered) == 0 || l.c.Unanswered[0].Met != Arrived || c.By != ByServer {
+			continue
+		}
+		if after := c.At - l.c.Unanswered[0].Sent; after < 0 || 2*after >= s.Response.Min {
+			return
+		}
+		age := max(c.At-l.last.Done, 0)
+		least, most = min(least, age), max(most, age)
+		spans = append(spans, span{age: age, closed: true, late: l.c.Slack, early: l.c.responseSlack(), close: c, with: l.c})
+	}
+	if len(spans) < fewArrived || survived >= least || most-least > max(20*time.Millisecond, most/50) {
+		return
+	}
+	s.Idle = timerOf(spans)
+	s.Idle.Basis = Inferred
+	s.Idle.Why = "no idle connection was seen to be closed: a request came just before each close"
+}
+
+// survived is the longest time for which c was idle before a request that was answered.
+func (c *Connection) survived() time.Duration {
+	longest := c.LongestIdle
+	for i, e := range c.Exchanges {
+		if i > 0 && !c.leftOut(i) && responded(e) && c.Exchanges[i-1].Done != NotSeen {
+			longest = max(longest, e.Sent-c.Exchanges[i-1].Done)
+		}
+	}
+	return longest
+}

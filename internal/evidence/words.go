@@ -44,6 +44,9 @@ func (s Server) keepingWords() string {
 		if s.livesUntil() {
 			return "keeps idle connections until " + s.Lifetime.words() + " after they were opened"
 		}
+		if met := s.metCloses(); s.Forgets == nil && 2*met >= s.Connections {
+			return fmt.Sprintf("closed %d of %d connections when a request had just come, and none while it was idle, so its idle timeout was not seen", met, s.Connections)
+		}
 		if s.Forgets == nil {
 			return "keeps idle connections longer than " + seconds(s.Idle.LongerThan)
 		}
@@ -65,6 +68,14 @@ func (s Server) keepingWords() string {
 		return s.forgetsWords()
 	}
 	return "treats idle connections in a way that was not seen"
+}
+
+// metCloses counts the requests on used connections that met a close of the server.
+func (s Server) metCloses() (n int) {
+	for _, l := range s.Late {
+		n += l.FIN + l.RST
+	}
+	return n
 }
 
 // words prints a timer: its median with the interval, or what the server spreads.

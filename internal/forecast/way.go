@@ -52,6 +52,7 @@ func (f *facts) wayOf(p *profiles.Profile, o *Options) (way *device, missing []s
 		missing = append(missing, "via.idle_timeout: it is not known when this device ends or forgets an idle connection; set it")
 	case !via.EndsBehind():
 		f.endsAt(*via)
+	case via.IdleForEver: // it passes everything on, always
 	case via.AtExpiry == script.ExpiryUnknown:
 		missing = append(missing, "via.at_expiry: it is not known how this device ends or forgets an idle connection; set fin, rst, rst_next, drop or reroute")
 	default:

@@ -75,6 +75,12 @@ func TestDeviceOfALinkAndOfTheOptions(t *testing.T) {
 			t.Errorf("link %v: %d failed, want %d: %v", how, run.Counts.Failed, failed, run.FailureCounts())
 		}
 	}
+	// A device that never forgets changes nothing.
+	o := short
+	o.Via = &profiles.ServerFacts{IdleForEver: true, Silent: true, AtExpiry: script.Drop}
+	if run := document(t, o, bare); run.Counts.Failed != 0 || run.Connections.Opened != 1 {
+		t.Errorf("for ever: %d failed, %d opened", run.Counts.Failed, run.Connections.Opened)
+	}
 	// A load balancer that ends the connections has its own timer, which races as a server's does.
 	front := Options{For: 4 * time.Hour, Via: &profiles.ServerFacts{IdleTimeout: 200 * time.Millisecond}}
 	run := document(t, front, poisson, "load.rate=15/s", "target.link.delay=4ms", "pool.lease_order=fifo")

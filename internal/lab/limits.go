@@ -51,16 +51,16 @@ type stall struct {
 	ended chan struct{} // closed when the stall ends; nil: there is none
 }
 
-// Event begins or ends the stall, if the script says so.
-func (s *Server) Event(name string) {
-	s.stall.mu.Lock()
-	defer s.stall.mu.Unlock()
-	switch stalled := s.stall.ended != nil; {
-	case name == s.cfg.Stall.From && !stalled:
-		s.stall.ended = make(chan struct{})
-	case name == s.cfg.Stall.Until && stalled:
-		close(s.stall.ended)
-		s.stall.ended = nil
+// event begins or ends the stall if cfg names the event.
+func (s *stall) event(cfg script.Stall, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch stalled := s.ended != nil; {
+	case name == cfg.From && !stalled:
+		s.ended = make(chan struct{})
+	case name == cfg.Until && stalled:
+		close(s.ended)
+		s.ended = nil
 	}
 }
 

@@ -200,7 +200,7 @@ func TestReloadAnnounced(t *testing.T) {
 
 // A server that stops closes idle connections, lets busy ones end, and refuses others.
 func TestStop(t *testing.T) {
-	s := start(t, script.Server{})
+	s := start(t, script.Server{ReloadOn: script.Moments{"": "deploy"}, StopOn: script.Moments{"": "gone"}})
 	idle, busy := labtest.Dial(t, s.Addr()), labtest.Dial(t, s.Addr())
 	idle.Send(get)
 	idle.Response()
@@ -209,7 +209,7 @@ func TestStop(t *testing.T) {
 	if n := s.Stop(); n != 2 {
 		t.Errorf("%d were open", n)
 	}
-	s.Stop()
+	s.Event("gone") // again
 	idle.Ends(io.EOF)
 	busy.Send(strings.Repeat("x", 1000))
 	if !busy.Response().Close {
@@ -221,6 +221,12 @@ func TestStop(t *testing.T) {
 	}
 	if n := s.Seen().Reloads; n != 0 {
 		t.Errorf("%d reloads", n)
+	}
+	for _, event := range []string{"deploy", "another", ""} {
+		s.Event(event)
+	}
+	if n := s.Seen().Reloads; n != 1 {
+		t.Errorf("%d reloads after one event of it", n)
 	}
 	if err := s.Close(); err != nil {
 		t.Errorf("close after stop: %v", err)

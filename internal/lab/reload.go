@@ -6,6 +6,21 @@ import (
 	"github.com/kabench/kabench/internal/lab/serve"
 )
 
+// Event does what the script says for that event of the run: it begins or ends the stall, and
+// reloads or stops the server. The script has the events of one host: see script.Server.On.
+func (s *Server) Event(name string) {
+	if name == "" {
+		return
+	}
+	s.stall.event(s.cfg.Stall, name)
+	if s.cfg.ReloadOn.Of("") == name {
+		s.Reload()
+	}
+	if s.cfg.StopOn.Of("") == name {
+		s.Stop()
+	}
+}
+
 // Reload ends the connections that are open now, in the way that the script says, and
 // returns how many there are. A connection that has not sent a request yet does not
 // count as idle: its first response says close.

@@ -54,7 +54,10 @@ func serve(t *testing.T, cfg network.DNS, links ...network.Link) served {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := Serve(cfg, func(name string) []netip.Addr { return []netip.Addr{n.Addr(name)} }, udp, tcp)
+	s, err := Serve(cfg, n.Addr, udp, tcp)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(s.Close)
 	return served{s, at, n}
 }
@@ -222,4 +225,24 @@ func getent(t *testing.T, at netip.Addr, wait time.Duration) (addrs []netip.Addr
 		}
 	}
 	return addrs, ""
+}
+
+// A server whose sockets are closed says so at once.
+func TestServeOnAClosedSocket(t *testing.T) {
+	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	udp.Close()
+	if s, err := Serve(network.DNS{}, nil, udp, tcp); err == nil {
+		s.Close()
+		t.Error("a server answers on a closed socket")
+	}
+	if _, err := tcp.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("the other socket: %v", err)
+	}
 }

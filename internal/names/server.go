@@ -1,6 +1,7 @@
 package names
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // Server is the DNS server of a network.
 type Server struct {
 	cfg     network.DNS
-	addrs   func(name string) []netip.Addr // of a host or balancer; the first counts
+	addr    func(name string) netip.Addr // of a host or balancer
 	servers []*dns.Server
 	serving sync.WaitGroup
 	closed  chan struct{}
@@ -33,20 +34,26 @@ type Seen struct {
 }
 
 // Serve begins to answer the queries that arrive at udp and tcp, which it closes in the end.
-// addrs returns the IPv4 addresses of a host or balancer.
-func Serve(cfg network.DNS, addrs func(name string) []netip.Addr, udp net.PacketConn, tcp net.Listener) *Server {
+// addr returns the IPv4 address of a host or balancer. The error says why it cannot answer; the
+// sockets are then closed.
+func Serve(cfg network.DNS, addr func(name string) netip.Addr, udp net.PacketConn, tcp net.Listener) (*Server, error) {
 	s := &Server{
-		cfg: cfg, addrs: addrs, closed: make(chan struct{}),
+		cfg: cfg, addr: addr, closed: make(chan struct{}),
 		past: map[string]bool{}, ignored: map[dns.Question]int{},
 	}
 	s.servers = []*dns.Server{{PacketConn: udp, Handler: s}, {Listener: tcp, Handler: s}}
 	for _, server := range s.servers {
-		begun := make(chan struct{})
-		server.NotifyStartedFunc = func() { close(begun) }
-		s.serving.Go(func() { _ = server.ActivateAndServe() }) // it ends when Close closes its socket
-		<-begun
+		begun := make(chan error, 2) // that it has begun, or why not, and the end
+		server.NotifyStartedFunc = func() { begun <- nil }
+		s.serving.Go(func() { begun <- server.ActivateAndServe() }) // it ends when Close closes its socket
+		if err := <-begun; err != nil {
+			s.Close()
+			udp.Close()
+			tcp.Close()
+			return nil, fmt.Errorf("DNS server: %w", err)
+		}
 	}
-	return s
+	return s, nil
 }
 
 // Close ends the server.
@@ -122,7 +129,7 @@ func (s *Server) answer(query *dns.Msg) (*dns.Msg, bool) {
 			continue
 		}
 		for _, to := range r.To {
-			if rr := record(query.Question[0], r, s.addrs(to)[0]); rr != nil {
+			if rr := record(query.Question[0], r, s.addr(to)); rr != nil {
 				m.Answer = append(m.Answer, rr)
 			}
 		}

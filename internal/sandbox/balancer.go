@@ -46,7 +46,10 @@ func (c *core) addBalancer(cfg network.Balancer, node int) {
 func (b *balancer) event(c *core, name string) (mentions bool) {
 	for host, joins := range b.cfg.Joins {
 		if node, err := c.find(host); err == nil && joins == name {
-			b.backends, mentions = append(b.backends, node), true
+			if mentions = true; !slices.Contains(b.backends, node) {
+				b.backends = append(b.backends, node)
+			}
+			delete(b.left, node)
 		}
 	}
 	for host, leaves := range b.cfg.Leaves {
@@ -109,10 +112,6 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 	key := f.h.key()
 	syn := f.h.flags&(network.SYN|network.ACK) == network.SYN
 	fl := b.flows.find(key, now)
-	if fl == nil && b.flows.full(now) {
-		c.drop(f, FateTableFull, b.by, now)
-		return
-	}
 	if fl == nil || syn && fl.closing {
 		if !syn {
 			switch b.cfg.Unknown {
@@ -124,10 +123,14 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 				return
 			}
 		}
-		if fl == nil {
-			fl = b.flows.make(key, now)
-		} else {
+		switch {
+		case fl != nil:
 			fl.made, fl.closing = now, false
+		case b.flows.full(now):
+			c.drop(f, FateTableFull, b.by, now)
+			return
+		default:
+			fl = b.flows.make(key, now)
 		}
 		fl.backend = noBackend
 		fl.from = int32(h.from)
@@ -136,6 +139,7 @@ func (b *balancer) pass(c *core, f *frame, h *hop, now int64) {
 		fl.backend = int32(b.choose(&f.h))
 	}
 	if fl.backend == noBackend {
+		fl.closing = true // refused, and not forgotten
 		b.flows.remove(fl.self)
 		c.resetBy(h, f, network.RSTToSender, b.by, now)
 		return

@@ -253,10 +253,6 @@ func (c *core) remember(h *hop, f *frame, now int64) bool {
 	key := f.h.key()
 	fl := l.flows.find(key, now)
 	if fl == nil {
-		if l.flows.full(now) {
-			c.drop(f, FateTableFull, l.by, now)
-			return false
-		}
 		if f.h.flags&(network.SYN|network.ACK) != network.SYN {
 			switch l.cfg.Unknown {
 			case network.UnknownDrop:
@@ -266,6 +262,10 @@ func (c *core) remember(h *hop, f *frame, now int64) bool {
 				c.resetBy(h, f, network.RSTToSender, l.by, now)
 				return false
 			}
+		}
+		if l.flows.full(now) {
+			c.drop(f, FateTableFull, l.by, now)
+			return false
 		}
 		fl = l.flows.make(key, now)
 		fl.from = int32(h.from)

@@ -369,6 +369,15 @@ func TestBackendsJoinAndLeave(t *testing.T) {
 		if got := to(1006, network.SYN); got != "client" {
 			t.Errorf("%v: without a backend a connection goes to %s", atLeave, got)
 		}
+		if n := vip.flows.forgotten; n != 0 {
+			t.Errorf("%v: %d flows count as forgotten, and one was refused", atLeave, n)
+		}
+		for range 2 { // one that comes back is there once
+			vip.event(w.core, "up")
+		}
+		if got := to(1000, network.ACK); len(vip.backends) != 1 || got != want {
+			t.Errorf("%v: %d backends after one came back, and a kept connection goes to %s, want %s", atLeave, len(vip.backends), got, want)
+		}
 	}
 }
 

@@ -52,6 +52,18 @@ func (w *wireTest) close(port, outside uint16) bool {
 	return slices.Equal(heard, []string{"client", "server", "client", "server"})
 }
 
+// Events are for rules and balancers; a NAT beside them waits for none.
+func TestEventBesideANAT(t *testing.T) {
+	cfg := clientServer(network.Link{})
+	cfg.NATs = []network.NAT{{Name: "nat", Ports: 1}}
+	cfg.Links[0].Between = [2]string{"nat", "server"}
+	cfg.Links[0].Rules = []network.Rule{{After: "cut", Do: network.ActionDrop}}
+	w := newWireTest(t, cfg)
+	if !w.event("cut") || w.event("another") {
+		t.Error("the rule waits for cut alone")
+	}
+}
+
 func TestNATGivesItsOwnAddressAndPortsAndTakesThemBack(t *testing.T) {
 	w := newWireTest(t, behindNAT(network.NAT{Ports: 2, Reuse: 10 * time.Second}))
 	first, second := w.open(5000), w.open(6000)
@@ -237,6 +249,23 @@ func TestALinkRemembersSoManyFlows(t *testing.T) {
 		w.send("client", "server", 3, 80, fSYN, 1, 0, 0)
 		want := []Fate{FateDelivered, FateDelivered, FateTableFull, FateDelivered, FateDelivered, FateTableFull}
 		if got := w.fates(); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// A packet that a full table would not remember anyway is no loss of the table.
+func TestAFullTableAndAnUnknownFlow(t *testing.T) {
+	flows := network.Flows{Unknown: network.UnknownDrop, Max: 1}
+	for name, cfg := range map[string]network.Config{
+		"link":     clientServer(network.Link{Flows: &flows}),
+		"balancer": {Hosts: []network.Host{{Name: "backend"}}, Balancers: []network.Balancer{{Name: "server", Backends: []string{"backend"}, Flows: flows}}},
+	} {
+		w := newWireTest(t, cfg)
+		w.send("client", "server", 1, 80, fSYN, 1, 0, 0)
+		w.send("client", "server", 2, 80, fACK, 1, 1, 0)
+		w.pass(0)
+		if got, want := w.fates(), []Fate{FateDelivered, FateForgotten}; !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}

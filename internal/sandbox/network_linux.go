@@ -110,16 +110,7 @@ func (n *Network) Addr(name string) netip.Addr {
 // lets backends join and leave. It is an error if nothing mentions name.
 func (n *Network) Event(name string) error {
 	cares := false
-	n.wire.do(func() {
-		for _, l := range n.core.links {
-			for _, r := range l.rules {
-				cares = r.event(name) || cares
-			}
-		}
-		for _, b := range n.core.at[n.core.hosts:] {
-			cares = b.event(n.core, name) || cares
-		}
-	})
+	n.wire.do(func() { cares = n.core.event(name) })
 	if !cares {
 		return fmt.Errorf("event %q: nothing waits for it", name)
 	}

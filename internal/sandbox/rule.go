@@ -84,6 +84,20 @@ func (r *rule) event(name string) bool {
 	return mentions
 }
 
+// event tells rules and balancers that the event name has happened. It reports whether any
+// mentions it.
+func (c *core) event(name string) (mentioned bool) {
+	for _, l := range c.links {
+		for _, r := range l.rules {
+			mentioned = r.event(name) || mentioned
+		}
+	}
+	for _, b := range c.balancers() {
+		mentioned = b.event(c, name) || mentioned
+	}
+	return mentioned
+}
+
 // ruleName returns the name of the i-th rule in the record.
 func ruleName(c network.Rule, i int) string {
 	if c.Name != "" {

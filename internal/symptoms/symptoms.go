@@ -6,7 +6,9 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -40,7 +42,7 @@ func Find(symptom string) ([]Match, error) {
 		return nil, err
 	}
 	symptom = symptom[:min(len(symptom), wording.MaxText)]
-	words, texts := wordsOf(symptom), known(symptom)
+	words, texts := wanted(symptom), known(symptom)
 	if len(words) == 0 {
 		return nil, nil
 	}
@@ -69,7 +71,7 @@ func Nearest(symptom string, n int) ([]string, error) {
 		name   string
 		common int
 	}
-	words := wordsOf(symptom)
+	words := wanted(symptom)
 	words = words[:min(len(words), mostWords)]
 	var list []near
 	for _, i := range all {
@@ -167,15 +169,24 @@ func known(symptom string) []wording.Candidate {
 	return slices.DeleteFunc(wording.Explain(symptom), func(c wording.Candidate) bool { return c.Vague })
 }
 
+// wanted returns the words of a symptom that an incident must have. Of one with a status of an
+// error only the status counts: HTTP 502 Bad Gateway.
+func wanted(symptom string) []string {
+	words := wordsOf(symptom)
+	for _, w := range words {
+		if status, err := strconv.Atoi(w); err == nil && status >= 400 && http.StatusText(status) != "" {
+			return []string{w}
+		}
+	}
+	return words
+}
+
 // wordsOf splits a text into words, in small letters. A plural that ends with s counts as the
-// singular: a signature has proxy.connect_timeouts. Of a text with a status of an error only the
-// status counts: HTTP 502 Bad Gateway.
+// singular: a signature has proxy.connect_timeouts.
 func wordsOf(text string) []string {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	for i, w := range words {
 		switch {
-		case len(w) == 3 && (w[0] == '4' || w[0] == '5') && strings.Trim(w, "0123456789") == "":
-			return []string{w}
 		case w == "reset":
 			words[i] = "rst"
 		case len(w) > 3 && !strings.HasSuffix(w, "ss") && !strings.HasSuffix(w, "us"):

@@ -18,9 +18,10 @@ func TestFind(t *testing.T) {
 		},
 		"connection prematurely closed BEFORE RESPONSE":            {"idle-race": "Reactor Netty writes", "nginx-1s": "Reactor Netty writes"},
 		"Pending acquire queue has reached its maximum size of 32": {"pending-queue-full": "Reactor Netty writes", "backpressure": "Reactor Netty writes"},
-		"TIME_WAIT": {"time-wait-shift": "its name", "port-exhaustion": "its signature: sockets.time_wait_peak"},
-		"idle race": {"idle-race": "its name", "idle-race-tls": "its name", "three-mitigations": "its question"},
-		"congestion of a hash of the name of nothing": {}, "": {}, "/ .": {}, strings.Repeat("x", 3<<20): {},
+		"balancer answered requests":                               {"l7-lb-order": "its question and verdict"}, // which has a status too
+		"TIME_WAIT":                                                {"time-wait-shift": "its name", "port-exhaustion": "its signature: sockets.time_wait_peak"},
+		"idle race":                                                {"idle-race": "its name", "idle-race-tls": "its name", "three-mitigations": "its question"},
+		"congestion of a hash of the name of nothing":              {}, "": {}, "/ .": {}, strings.Repeat("x", 3<<20): {},
 	} {
 		found, err := Find(symptom)
 		if err != nil {

@@ -3,16 +3,11 @@ package target
 import (
 	"sync"
 	"time"
-
-	"github.com/kabench/kabench/profiles/script"
 )
 
 // events are the moments of a run at which the network or the servers change.
 type events struct {
 	at      map[string]time.Duration // by name, since the start of the run
-	hosts   []string                 // of the lab's servers, in their order; "": the loopback
-	reload  script.Moments           // of the lab's servers
-	stop    script.Moments
 	pending []*time.Timer
 	telling sync.WaitGroup
 }
@@ -36,14 +31,7 @@ func (t *Target) event(name string) {
 	if t.network != nil {
 		_ = t.network.Event(name) // an error means that something else waits for it
 	}
-	for i, s := range t.lab {
-		host := t.events.hosts[i]
-		if t.events.reload.Of(host) == name {
-			s.Reload()
-		}
-		if t.events.stop.Of(host) == name {
-			s.Stop()
-		}
+	for _, s := range t.lab {
 		s.Event(name)
 	}
 }

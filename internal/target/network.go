@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"github.com/kabench/kabench/profiles/network"
@@ -30,9 +31,9 @@ func (t *Target) serveInNetwork(p *profiles.Profile) (string, error) {
 	}
 	for _, name := range path.Servers {
 		err := t.on(name, path, func(addr string, _ *sandbox.Host) error {
-			s, err := lab.Start(*p.Target.Lab, addr)
+			s, err := lab.Start(p.Target.Lab.On(name), addr)
 			if err == nil {
-				t.lab, t.events.hosts = append(t.lab, s), append(t.events.hosts, name)
+				t.lab, t.hosts = append(t.lab, s), append(t.hosts, name)
 			}
 			return err
 		})
@@ -87,7 +88,10 @@ func (t *Target) serveNames(cfg network.DNS, path profiles.Path) error {
 		udp.Close()
 		return fmt.Errorf("host %s: %w", cfg.Host(), err)
 	}
-	t.names = names.Serve(cfg, func(name string) []netip.Addr { return []netip.Addr{t.network.Addr(name)} }, udp, tcp)
+	t.names, err = names.Serve(cfg, t.network.Addr, udp, tcp)
+	if err != nil {
+		return fmt.Errorf("host %s: %w", cfg.Host(), err)
+	}
 	t.resolver = names.Resolver(at, cfg.Wait())
 	return nil
 }
@@ -153,6 +157,8 @@ func (t *Target) CountAccepted(p *profiles.Profile) (counts []func() (map[string
 			}
 		}
 	}
+	slices.Sort(hosts) // a name may lead to a balancer and to its backends
+	hosts = slices.Compact(hosts)
 	for _, name := range hosts {
 		err := t.on(name, path, func(addr string, _ *sandbox.Host) error {
 			at, err := netip.ParseAddrPort(addr)

@@ -24,7 +24,7 @@ func (t *Target) Fill(run *results.Run) {
 		if t.network != nil {
 			run.Lab.Hosts = map[string]uint64{}
 			for i, s := range t.lab {
-				run.Lab.Hosts[t.events.hosts[i]] = s.Seen().Requests
+				run.Lab.Hosts[t.hosts[i]] = s.Seen().Requests
 			}
 		}
 	}

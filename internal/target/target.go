@@ -39,6 +39,7 @@ type Target struct {
 
 	network  *sandbox.Network // nil: this machine's
 	lab      []*lab.Server    // none: somebody else's
+	hosts    []string         // of the network, that the lab's servers are on, in their order
 	proxies  []*proxy.Proxy   // before the lab's servers, the client's side first
 	link     *lab.Link        // nil: none
 	looks    looks
@@ -78,9 +79,6 @@ func open(ctx context.Context, p *profiles.Profile, t *Target) (_ *Target, err e
 	}()
 	p = p.Clone()
 	t.events.at = p.Events
-	if lab := p.Target.Lab; lab != nil {
-		t.events.reload, t.events.stop = lab.ReloadOn, lab.StopOn
-	}
 	switch {
 	case p.Network != nil:
 		p.Target.URL, err = t.serveInNetwork(p)
@@ -150,7 +148,7 @@ func (t *Target) serve(p *profiles.Profile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	t.lab, t.events.hosts = append(t.lab, server), append(t.events.hosts, "")
+	t.lab = append(t.lab, server)
 	where, address := server.URL(), server.Addr()
 	for i := len(p.Target.Proxies) - 1; i >= 0; i-- {
 		started, err := onCleanPort(func() (*proxy.Proxy, error) { return proxy.Start(p.Target.Proxies[i].Proxy, "", address) })

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/kabench/kabench/profiles"
@@ -30,6 +31,8 @@ func Put(p *profiles.Profile) (unlike []string, err error) {
 		return nil, errors.New("via.idle_timeout: it is not known when this device ends or forgets an idle connection; set it")
 	case !d.EndsBehind():
 		err = d.proxy()
+	case d.IdleForEver:
+		return nil, errors.New("via.idle_for_ever: this device ends and forgets no idle connection, so there is nothing to play; leave it out, or set via.idle_timeout")
 	case d.AtExpiry == script.ExpiryUnknown:
 		return nil, errors.New("via.at_expiry: it is not known how this device ends or forgets an idle connection; set fin, rst, rst_next, drop or reroute")
 	case p.Network != nil:
@@ -42,6 +45,9 @@ func Put(p *profiles.Profile) (unlike []string, err error) {
 	}
 	if d.Table > 0 && d.EndsBehind() && p.Network == nil {
 		d.not("its table of %d connections is not played: that takes a network", d.Table)
+	}
+	if d.MaxLifetime > 0 {
+		d.not("the end of a connection after %v is not played", d.MaxLifetime)
 	}
 	return d.unlike, nil
 }
@@ -115,9 +121,6 @@ func (d *device) proxy() error {
 	if d.AtExpiry == script.Reset {
 		d.not("it resets idle connections, and this one closes them in order")
 	}
-	if d.MaxLifetime > 0 {
-		d.not("the end of a connection after %v is not played", d.MaxLifetime)
-	}
 	if d.MaxRequests > 0 && d.Unannounced {
 		d.not("it ends a connection after %d requests unannounced, and this one says so", d.MaxRequests)
 	}
@@ -137,10 +140,14 @@ func (d *device) inNetwork() error {
 	if err != nil {
 		return err
 	}
+	if len(path.To) > 1 {
+		return fmt.Errorf("via: %s leads to %s, and this device can be put before one of them only; set target.at to it and network.dns=null", path.At, strings.Join(path.To, ", "))
+	}
+	to := path.To[0]
 	c := *d.p.Network
 	c.Links = slices.Clone(c.Links)
 	i := slices.IndexFunc(c.Links, func(l network.Link) bool {
-		return l.Between == [2]string{network.ClientName, path.At} || l.Between == [2]string{path.At, network.ClientName}
+		return l.Between == [2]string{network.ClientName, to} || l.Between == [2]string{to, network.ClientName}
 	})
 	flows := network.Flows{Idle: d.IdleTimeout, Max: d.Table}
 	switch d.AtExpiry {
@@ -158,7 +165,7 @@ func (d *device) inNetwork() error {
 	case d.Ports > 0:
 		err = d.nat(&c, i, flows)
 	case i < 0:
-		c.Links = append(c.Links, network.Link{Between: [2]string{network.ClientName, path.At}, Flows: &flows})
+		c.Links = append(c.Links, network.Link{Between: [2]string{network.ClientName, to}, Flows: &flows})
 	case c.Links[i].Flows != nil:
 		err = fmt.Errorf("network.links.%d.flows: the link is such a device already; remove it", i)
 	default:
@@ -181,6 +188,9 @@ func (d *device) nat(c *network.Config, i int, flows network.Flows) error {
 			return fmt.Errorf("network.links.%d.rules: they are about the client, which a NAT hides; remove them", i)
 		}
 		l.Between[slices.Index(l.Between[:], network.ClientName)] = natName
+	}
+	if d.Table > 0 {
+		d.not("its table of %d connections is not played beside its ports", d.Table)
 	}
 	c.NATs = append(slices.Clone(c.NATs), network.NAT{
 		Name: natName, Ports: d.Ports, PortsPer: d.PortsPer, Reuse: min(d.PortReuse, d.IdleTimeout),

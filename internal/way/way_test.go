@@ -105,6 +105,38 @@ func TestInANetwork(t *testing.T) {
 	}
 }
 
+// named is a profile whose client asks for a name that leads to those hosts.
+func named(to string) string {
+	return "load: {rate: 10/s, duration: 5s}\ntarget: {lab: {}}\n" +
+		"network: {hosts: [{name: a}, {name: b}, {name: dns}], links: [{between: [client, a], delay: 2ms}], dns: {records: [{name: api.test, to: " + to + "}]}}\n"
+}
+
+// A name stands for the host that it leads to.
+func TestBehindAName(t *testing.T) {
+	for via, between := range map[string][2]string{"aws-nlb": {"client", "a"}, "gcp-cloud-nat": {"via", "a"}} {
+		p := profile(t, named("[a]"), via)
+		if _, err := Put(p); err != nil || len(p.Network.Links) != 1 || p.Network.Links[0].Between != between {
+			t.Errorf("%s: %+v, %v", via, p.Network.Links, err)
+		}
+		if err := p.Validate(); err != nil {
+			t.Errorf("%s: %v", via, err)
+		}
+	}
+}
+
+// What a device does and the one that is played does not is said.
+func TestWhatIsNotPlayed(t *testing.T) {
+	for via, want := range map[string]string{
+		"{silent: true, idle_timeout: 1s, at_expiry: drop, ports: 9, port_reuse: 1s, table: 99}": "its table of 99 connections",
+		"{silent: true, idle_timeout: 1s, at_expiry: drop, max_lifetime: 1m}":                    "the end of a connection after 1m0s",
+	} {
+		p := profile(t, private, via)
+		if unlike, err := Put(p); err != nil || len(unlike) != 1 || !strings.Contains(unlike[0], want) {
+			t.Errorf("%s: %q, %v", via, unlike, err)
+		}
+	}
+}
+
 func TestWhatCannotBePlayed(t *testing.T) {
 	for name, c := range map[string]struct{ text, via, set, want string }{
 		"nothing":       {loopback, "{}", "", "nothing is known"},
@@ -117,6 +149,8 @@ func TestWhatCannotBePlayed(t *testing.T) {
 		"two":           {private, "aws-nlb", "network.links.0.flows={idle: 1s}", "network.links.0.flows: "},
 		"two links":     {loopback, "aws-nlb", "target.link={delay: 0s, idle_timeout: 1s, at_expiry: rst}", "target.link.idle_timeout: "},
 		"two proxies":   {loopback, "aws-alb", "target.proxies=[{}, {}]", "two can stand in a row"},
+		"for ever":      {loopback, "{silent: true, idle_for_ever: true, at_expiry: drop}", "", "via.idle_for_ever: "},
+		"two servers":   {named("[a, b]"), "aws-nlb", "", "via: api.test leads to a, b"},
 		"rules":         {private, "gcp-cloud-nat", "network.links.0.rules=[{flags: S, times: 1, do: drop}]", "network.links.0.rules: "},
 		"two nats":      {strings.Replace(private, "client, server]", "nat, server]", 1) + "", "gcp-cloud-nat", "network.nats=[{name: nat, ports: 9}]", "network.nats: "},
 	} {

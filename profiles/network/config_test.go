@@ -106,6 +106,20 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		{"nats[0].idle", Config{NATs: []NAT{{Name: "nat", Ports: 1, Idle: 1, Reuse: 2}}}},
 		{"nats[0].at_expiry", Config{NATs: []NAT{{Name: "nat", Ports: 1, AtExpiry: ExpiryRST}}}},
 		{"hosts: 201", Config{NATs: []NAT{{Name: "nat", Ports: 1, Addresses: 200}}}},
+		{"dns.on: there is no host \"dns\"", Config{DNS: &DNS{Records: []DNSRecord{{Name: "api.test", To: []string{"client"}}}}}},
+		{"dns.on: it cannot be the client", named(DNS{On: "client"})},
+		{"dns.delay", named(DNS{Delay: -1})},
+		{"dns.unanswered", named(DNS{Unanswered: 9})},
+		{"dns.timeout", named(DNS{Timeout: -1})},
+		{"dns.records: there are none", named(DNS{Records: []DNSRecord{}})},
+		{"dns.records[0].name", named(DNS{}, DNSRecord{Name: "api", To: []string{"server"}})},
+		{"dns.records[0].name", named(DNS{}, DNSRecord{Name: "10.0.0.1", To: []string{"server"}})},
+		{"dns.records[0].to: there are none", named(DNS{}, DNSRecord{Name: "api.test"})},
+		{"dns.records[0].to: there is no host or balancer \"nobody\"", named(DNS{}, DNSRecord{Name: "api.test", To: []string{"nobody"}})},
+		{"dns.records[0].to: there is no host or balancer \"nat\"", named(DNS{}, DNSRecord{Name: "api.test", To: []string{"nat"}})},
+		{"dns.records[0].to: the name cannot lead to the client", named(DNS{}, DNSRecord{Name: "api.test", To: []string{"client"}})},
+		{"dns.records[0].ttl", named(DNS{}, DNSRecord{Name: "api.test", To: []string{"server"}, TTL: 1})},
+		{"dns.records[0].until", named(DNS{}, DNSRecord{Name: "api.test", To: []string{"server"}, After: "a", Until: "a"})},
 		{"mtu", Config{MTU: 1}},
 		{"record.snap", Config{Record: Record{Snap: 10}}},
 	} {
@@ -113,9 +127,23 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 			t.Errorf("want a complaint about %s, got %v", c.want, err)
 		}
 	}
-	if err := (Config{}).Validate(); err != nil {
-		t.Errorf("the zero value: %v", err)
+	for _, good := range []Config{{}, named(DNS{})} {
+		if err := good.Validate(); err != nil {
+			t.Errorf("%+v: %v", good, err)
+		}
 	}
+}
+
+// named is a network with a NAT, and with d on a host of its own unless d says where. Without
+// records d has a good one.
+func named(d DNS, records ...DNSRecord) Config {
+	if d.Records == nil {
+		d.Records = []DNSRecord{{Name: "api.test", To: []string{"server"}}}
+	}
+	if len(records) > 0 {
+		d.Records = records
+	}
+	return Config{Hosts: []Host{{Name: "server"}, {Name: "dns"}}, NATs: []NAT{{Name: "nat", Ports: 1}}, DNS: &d}
 }
 
 func clientServerOf(l Link) Config {

@@ -58,12 +58,12 @@ func (v *validator) config(c Config) {
 	for i, b := range c.Balancers {
 		v.balancer(fmt.Sprintf("balancers[%d]", i), b, taken)
 	}
+	if c.DNS != nil {
+		v.dns(c.DNS) // before the NATs, which no name can lead to
+	}
 	behind := map[string]string{}
 	for i, n := range c.NATs {
 		v.nat(fmt.Sprintf("nats[%d]", i), c, n, taken, behind)
-	}
-	if c.DNS != nil {
-		v.dns(c.DNS)
 	}
 	seen := map[[2]string]bool{}
 	for i, l := range c.Links {

@@ -12,6 +12,14 @@ func (m Moments) Of(host string) string {
 	return m[""]
 }
 
+// on returns m as the server on that host has it: with one event for all servers, or none.
+func (m Moments) on(host string) Moments {
+	if event := m.Of(host); event != "" {
+		return Moments{"": event}
+	}
+	return nil
+}
+
 // Path returns the path of the event for host in the field.
 func (m Moments) Path(field, host string) string {
 	if host == "" {

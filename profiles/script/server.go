@@ -128,6 +128,13 @@ func (s Server) Awaits() map[string]string {
 	return all
 }
 
+// On returns s as the server on that host has it: of the events that are named by host it
+// has its own.
+func (s Server) On(host string) Server {
+	s.ReloadOn, s.StopOn = s.ReloadOn.on(host), s.StopOn.on(host)
+	return s
+}
+
 // Validate returns every complaint about s, joined, each beginning with the
 // name of the field; nil when there is none. It changes nothing.
 func (s Server) Validate() error {

@@ -212,3 +212,17 @@ func TestConfigValidate(t *testing.T) {
 		t.Errorf("two complaints: %v", both)
 	}
 }
+
+// A server has the events of its own host, or else those for all.
+func TestEventsOfAHost(t *testing.T) {
+	s := Server{ReloadOn: Moments{"": "all", "a": "first"}, StopOn: Moments{"a": "gone"}}
+	for host, want := range map[string][2]string{"a": {"first", "gone"}, "b": {"all", ""}, "": {"all", ""}} {
+		got := s.On(host)
+		if got.ReloadOn.Of("") != want[0] || got.StopOn.Of("") != want[1] || len(got.Awaits()) != len(got.ReloadOn)+len(got.StopOn) {
+			t.Errorf("%q: reloaded on %v, stopped on %v, want %q", host, got.ReloadOn, got.StopOn, want)
+		}
+	}
+	if len(s.ReloadOn) != 2 || len(s.StopOn) != 1 {
+		t.Errorf("the script of all has changed: %v, %v", s.ReloadOn, s.StopOn)
+	}
+}

@@ -3,6 +3,7 @@ package measure
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -72,8 +73,8 @@ func doLab(c *cobra.Command, s *cli.Streams, o *labOptions) error {
 	cannot = append(cannot, unlike...)
 	_, stop, restore := interrupt.CatchWaiting(c.Context(), s.Err, func() string { return "" })
 	defer restore()
-	if lab := p.Target.Lab; len(lab.ReloadOn)+len(lab.StopOn) > 0 {
-		return errors.New("target.lab: 'kabench lab' makes no run, so no event comes; remove reload_on and stop_on (--set target.lab.reload_on=null), or use reload_every")
+	if fields := slices.Sorted(maps.Keys(p.Target.Lab.Awaits())); len(fields) > 0 {
+		return fmt.Errorf("target.lab.%s: 'kabench lab' makes no run, so no event comes; use a profile that waits for none, or reload_every", fields[0])
 	}
 	// Clients connect to the link, or else to the first proxy, if there is one: it listens
 	// at --listen then.
