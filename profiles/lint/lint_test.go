@@ -215,6 +215,35 @@ func mends(t *testing.T, sets []string, f Finding) {
 	}
 }
 
+// Without a profile nobody has said what is sent: a GET and a POST may fare differently.
+func TestMethodNotGiven(t *testing.T) {
+	const again, notCovered = "each of these requests is sent again", "no resend rule covers "
+	for _, c := range []struct {
+		pool string
+		set  string
+		want string
+	}{
+		{"go-default-transport", "", "a GET is sent again, a POST is not: callers see its error"},
+		{"go-default-transport", "target.method=GET", again},
+		{"go-default-transport", "target.method=POST", notCovered + "POST"},
+		{"go-default-transport", "target.headers.Idempotency-Key=a", again},
+		{"reactor-netty", "pool.resend=[]", notCovered + "GET, POST"},
+	} {
+		sets := []string{"pool=" + c.pool, "server.idle_timeout=20s"}
+		if c.set != "" {
+			sets = append(sets, c.set)
+		}
+		p, err := profiles.LoadToCheck(sets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := findingsOf(p)
+		if len(found) != 1 || found[0].Rule != RuleIdleOrder || !strings.Contains(found[0].Seen, c.want) {
+			t.Errorf("%s, %q: %+v", c.pool, c.set, found)
+		}
+	}
+}
+
 // The NAT of a profile's network has its ports, its addresses and its reuse delay there.
 func TestNATOfTheNetwork(t *testing.T) {
 	const base = `
