@@ -9,7 +9,7 @@ import (
 
 // ownDefaults are fields whose defaults are kabench's own. They say nothing about the
 // user's client or traffic.
-var ownDefaults = []string{"load.timeout", "load.max_in_flight", "load.arrivals", "target.tcp.keep_alive"}
+var ownDefaults = []string{"load.timeout", "load.max_in_flight", "load.arrivals", "target.tcp.keep_alive", "target.method"}
 
 // LoadToCheck applies sets, each of the form path=value, to Default, for a check
 // without a run. It validates the result as Load does, but needs no rate and no

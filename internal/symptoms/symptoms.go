@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,9 +31,12 @@ type rank uint8
 const (
 	named    rank = iota // the incident is called so
 	signed               // its signature demands it
+	both                 // a client writes this text, its meaning names the incident, and the signature demands its outcome
 	worded               // a client writes this text, and its meaning names the incident
 	outcomes             // a client writes this text for an outcome that the signature demands
+	gateway              // another proxy answers with another status for the same reason
 	told                 // the words are in its question or its verdict
+	grouped              // they are in the title of its group
 )
 
 // Find lists the incidents that show the symptom, the surest first; none if it knows none.
@@ -42,18 +46,26 @@ func Find(symptom string) ([]Match, error) {
 		return nil, err
 	}
 	symptom = symptom[:min(len(symptom), wording.MaxText)]
-	words, texts := wanted(symptom), known(symptom)
+	words := wanted(symptom)
 	if len(words) == 0 {
 		return nil, nil
 	}
-	var found []Match
+	sure, unsure := known(symptom)
+	found := matches(all, words, sure)
+	if !slices.ContainsFunc(found, func(m Match) bool { return m.rank < told }) {
+		found = matches(all, words, unsure)
+	}
+	slices.SortStableFunc(found, func(a, b Match) int { return cmp.Compare(a.rank, b.rank) })
+	return found, nil
+}
+
+func matches(all []incident, words []string, texts []wording.Candidate) (found []Match) {
 	for _, i := range all {
 		if m, ok := i.match(words, texts); ok {
 			found = append(found, m)
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Match) int { return cmp.Compare(a.rank, b.rank) })
-	return found, nil
+	return found
 }
 
 // mostWords is how many words of a symptom are compared with those of incidents that are not found:
@@ -96,14 +108,18 @@ func Nearest(symptom string, n int) ([]string, error) {
 // incident has the words of an incident of the library.
 type incident struct {
 	name       string
+	group      []string // the words of its group's title
+	title      string
 	signature  []sign
-	vocabulary []string // the words of its name, its signature, its question and its verdict
+	told       [][]string // the words of its question and of its verdict
+	vocabulary []string   // the words of its name, its signature, its question and its verdict
 }
 
 // sign is a condition of a signature that demands that something happens.
 type sign struct {
 	path  string
 	words []string
+	whose string // the signature, or that of a remedy
 }
 
 func incidents() ([]incident, error) {
@@ -113,14 +129,25 @@ func incidents() ([]incident, error) {
 		if err != nil {
 			return nil, err
 		}
-		i := incident{name: e.Name, vocabulary: slices.Concat(wordsOf(e.Name), wordsOf(p.Question), wordsOf(p.Says.Happened), wordsOf(p.Says.Set))}
+		i := incident{name: e.Name, title: e.Group.Title(), group: wordsOf(e.Group.Title()), vocabulary: wordsOf(e.Name)}
+		for _, text := range []string{p.Question, p.Says.Happened, p.Says.Set} {
+			i.told = append(i.told, wordsOf(text))
+		}
+		i.vocabulary = slices.Concat(append([][]string{i.vocabulary}, i.told...)...)
 		for _, path := range slices.Sorted(maps.Keys(p.Expect)) {
 			if p.Expect[path] == "0" {
 				continue // it demands that this does not happen
 			}
-			s := sign{path, wordsOf(path)}
+			s := sign{path, wordsOf(path), "its signature: "}
 			i.signature = append(i.signature, s)
 			i.vocabulary = append(i.vocabulary, s.words...)
+		}
+		for _, r := range p.Remedies { // one may show an error that the incident hides
+			for _, path := range slices.Sorted(maps.Keys(r.Expect)) {
+				if strings.HasPrefix(path, "statuses.") && r.Expect[path] != "0" {
+					i.signature = append(i.signature, sign{path, wordsOf(path), "its remedy '" + r.Name + "': "})
+				}
+			}
 		}
 		all = append(all, i)
 	}
@@ -135,38 +162,91 @@ func (i incident) match(words []string, texts []wording.Candidate) (Match, bool)
 	}
 	for _, s := range i.signature {
 		if hasAll(s.words, words) {
-			return Match{i.name, "its signature: " + s.path, signed}, true
+			return Match{i.name, s.whose + s.path, signed}, true
 		}
 	}
+	best := Match{rank: grouped + 1}
 	for _, text := range texts {
+		m := Match{i.name, text.ClientName + " writes: " + text.Text, grouped + 1}
 		if slices.Contains(text.Incidents, i.name) {
-			return Match{i.name, text.ClientName + " writes: " + text.Text, worded}, true
+			m.rank = worded
 		}
-	}
-	for _, text := range texts {
 		for _, o := range text.Outcomes {
 			path := fmt.Sprintf("failures.%v.%v", o.Phase, o.Cause)
 			if slices.ContainsFunc(i.signature, func(s sign) bool { return s.path == path }) {
-				return Match{i.name, text.ClientName + " writes: " + text.Text + "; its signature: " + path, outcomes}, true
+				m.Because += "; its signature: " + path
+				m.rank = map[rank]rank{worded: both, grouped + 1: outcomes}[m.rank]
+				break
+			}
+		}
+		if m.rank < best.rank {
+			best = m
+		}
+	}
+	if best.rank <= grouped {
+		return best, true
+	}
+	if len(words) == 1 && gateways[words[0]] {
+		for _, s := range i.signature {
+			if status, ok := strings.CutPrefix(s.path, "statuses."); ok && gateways[status] {
+				return Match{i.name, s.whose + s.path + ", for which other proxies answer " + words[0], gateway}, true
 			}
 		}
 	}
-	if hasAll(i.vocabulary, words) {
+	switch {
+	case len(words) == 2 && slices.ContainsFunc(i.told, func(told []string) bool { return near(told, words[0], words[1]) }),
+		len(words) != 2 && hasAll(i.vocabulary, words):
 		return Match{i.name, "its question and verdict", told}, true
+	case hasAll(i.group, words) && slices.ContainsFunc(words, func(w string) bool { return len(w) > 3 }):
+		return Match{i.name, "its group: " + i.title, grouped}, true
 	}
 	return Match{}, false
+}
+
+// gateways are the statuses that proxies answer if a request to their server fails: for the
+// same failure nginx has 502 or 504, Envoy 503.
+var gateways = map[string]bool{"502": true, "503": true, "504": true}
+
+// nearWords is how many words may stand between two that belong together: those of a clause.
+const nearWords = 7
+
+// near reports whether second follows first in text, with at most nearWords between them. Two
+// words that a sentence has far apart, such as connection and refused, mean something else.
+func near(text []string, first, second string) bool {
+	for i, w := range text {
+		if w == first && slices.Contains(text[i+1:min(i+2+nearWords, len(text))], second) {
+			return true
+		}
+	}
+	return false
 }
 
 // shortText is how many bytes a text needs so that its words can be a client's.
 const shortText = 8
 
-// known lists the texts of clients that a symptom may be. A few words that many clients write are
-// none.
-func known(symptom string) []wording.Candidate {
-	if len(strings.TrimSpace(symptom)) < shortText {
-		return nil
+// flags are response flags of Envoy without the line of the log that they stand in.
+var flags = regexp.MustCompile(`^[A-Z]{2,3}(,[A-Z]{2,3})*$`)
+
+// known lists the texts of clients that a symptom may be: those that it surely is, and those that it
+// may be if nothing else shows it, because it is short.
+func known(symptom string) (sure, unsure []wording.Candidate) {
+	symptom = strings.TrimSpace(symptom)
+	unsure = wording.Explain(symptom)
+	if flags.MatchString(symptom) {
+		unsure = append(unsure, ofEnvoy(symptom)...)
 	}
-	return slices.DeleteFunc(wording.Explain(symptom), func(c wording.Candidate) bool { return c.Vague })
+	if symptom == "503" {
+		return ofEnvoy("UC"), nil // what it answers when a kept connection has ended
+	}
+	if len(symptom) >= shortText {
+		sure = slices.DeleteFunc(slices.Clone(unsure), func(c wording.Candidate) bool { return c.Vague })
+	}
+	return sure, unsure
+}
+
+// ofEnvoy lists the texts of Envoy that have these response flags.
+func ofEnvoy(flags string) []wording.Candidate {
+	return slices.DeleteFunc(wording.Explain("response_flags: "+flags), func(c wording.Candidate) bool { return c.Client != "envoy" })
 }
 
 // wanted returns the words of a symptom that an incident must have. Of one with a status of an
@@ -182,13 +262,15 @@ func wanted(symptom string) []string {
 }
 
 // wordsOf splits a text into words, in small letters. A plural that ends with s counts as the
-// singular: a signature has proxy.connect_timeouts.
+// singular: a signature has proxy.connect_timeouts. So do other words for the same: a restart is a deploy.
 func wordsOf(text string) []string {
 	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 	for i, w := range words {
 		switch {
 		case w == "reset":
 			words[i] = "rst"
+		case slices.Contains([]string{"deployment", "redeploy", "restart", "rollout"}, strings.TrimSuffix(w, "s")):
+			words[i] = "deploy"
 		case len(w) > 3 && !strings.HasSuffix(w, "ss") && !strings.HasSuffix(w, "us"):
 			words[i] = strings.TrimSuffix(w, "s")
 		}

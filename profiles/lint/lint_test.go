@@ -215,6 +215,77 @@ func mends(t *testing.T, sets []string, f Finding) {
 	}
 }
 
+// Without a profile nobody has said what is sent: a GET and a POST may fare differently.
+func TestMethodNotGiven(t *testing.T) {
+	const again, notCovered = "each of these requests is sent again", "no resend rule covers "
+	for _, c := range []struct {
+		pool string
+		set  string
+		want string
+	}{
+		{"go-default-transport", "", "a GET is sent again, a POST is not: callers see its error"},
+		{"go-default-transport", "target.method=GET", again},
+		{"go-default-transport", "target.method=POST", notCovered + "POST"},
+		{"go-default-transport", "target.headers.Idempotency-Key=a", again},
+		{"reactor-netty", "pool.resend=[]", notCovered + "GET, POST"},
+	} {
+		sets := []string{"pool=" + c.pool, "server.idle_timeout=20s"}
+		if c.set != "" {
+			sets = append(sets, c.set)
+		}
+		p, err := profiles.LoadToCheck(sets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := findingsOf(p)
+		if len(found) != 1 || found[0].Rule != RuleIdleOrder || !strings.Contains(found[0].Seen, c.want) {
+			t.Errorf("%s, %q: %+v", c.pool, c.set, found)
+		}
+	}
+}
+
+// The NAT of a profile's network has its ports, its addresses and its reuse delay there.
+func TestNATOfTheNetwork(t *testing.T) {
+	const base = `
+load: {rate: 10/s, timeout: 5s, duration: 5s}
+pool: {max_idle: 0, connect_timeout: 1s}
+network:
+  hosts: [{name: server}, {name: client}]
+  nats: [{name: nat, ports: 20, reuse: 10s}]
+  links: [{between: [client, nat], delay: 1ms}]
+target:
+  lab: {delay: 1ms}
+`
+	for _, c := range []struct {
+		sets    []string
+		numbers [2]string // none: the rule finds nothing
+		seen    string
+	}{
+		{nil, [2]string{"10/s new connections x 10s = 100 ports, and 1 connections busy", "network.nats.0.ports 20, for all clients behind it, and each more makes it worse"}, "from about 2s on"},
+		{[]string{"network.nats.0.addresses=3"}, [2]string{"10/s new connections x 10s = 100 ports, and 1 connections busy", "network.nats.0.ports 20 x 3 addresses = 60, for all clients behind it, and each more makes it worse"}, "from about 6s on"},
+		{[]string{"network.nats.0.ports_per=client"}, [2]string{"10/s new connections x 10s = 100 ports, and 1 connections busy", "network.nats.0.ports 20, for this client"}, "from about 2s on"},
+		{[]string{"network.nats.0.ports=112"}, [2]string{}, ""},
+		{[]string{"network.nats.0.addresses=6"}, [2]string{}, ""},
+		{[]string{"network.nats.0.reuse=0s"}, [2]string{}, ""},
+		{[]string{"pool.max_idle=-1"}, [2]string{}, ""},
+		{[]string{"network.nats=null", "network.links=null"}, [2]string{}, ""},
+	} {
+		p, err := profiles.Load("test", []byte(base), c.sets)
+		if err != nil {
+			t.Fatalf("%q: %v", c.sets, err)
+		}
+		found := slices.DeleteFunc(findingsOf(p), func(f Finding) bool { return f.Rule != RuleNATPorts })
+		switch {
+		case c.numbers == [2]string{}:
+			if len(found) > 0 {
+				t.Errorf("%q: %+v", c.sets, found)
+			}
+		case len(found) != 1 || found[0].Path != "pool.max_idle" || found[0].Numbers != c.numbers || !strings.HasPrefix(found[0].Seen, c.seen):
+			t.Errorf("%q: %+v", c.sets, found)
+		}
+	}
+}
+
 func TestLintFindsNothing(t *testing.T) {
 	for _, c := range []struct {
 		name string

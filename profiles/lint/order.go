@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -203,6 +204,11 @@ func (s *subject) staleOutcome(k keeper) string {
 	if err != nil {
 		return "the resend rules were not checked, because " + err.Error()
 	}
+	unknown := !s.given("target.method") && s.profile.Target.File == ""
+	if unknown {
+		key := requests[0].IdempotencyKey
+		requests = []pool.Attempt{{Method: http.MethodGet, IdempotencyKey: key}, {Method: http.MethodPost, HasBody: true, IdempotencyKey: key}}
+	}
 	for _, a := range requests {
 		for _, after := range []pool.After{pool.AfterEOF, pool.AfterRST} {
 			a.Reused, a.After = true, after
@@ -210,6 +216,9 @@ func (s *subject) staleOutcome(k keeper) string {
 				errs = append(errs, a.Method)
 			}
 		}
+	}
+	if unknown && slices.Equal(errs, []string{http.MethodPost}) {
+		return fmt.Sprintf("a GET is sent again, a POST is not: callers see its error, because %s POST", k.resends)
 	}
 	if len(errs) == 0 {
 		return "each of these requests is sent again, so callers see no error and attempts exceed requests"

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kabench/kabench/dialers/pool"
@@ -28,31 +29,87 @@ func checkKeepAlive(s *subject, o *outcome) {
 	}
 }
 
-// checkNATPorts compares how many connections the client opens and has open with the
-// ports of a NAT on the way. The NAT keeps a port for a while, whichever side has closed.
-func checkNATPorts(s *subject, o *outcome) {
-	if s.via == nil || s.via.Ports == 0 || o.lacks(!s.loaded(), "load.rate") || o.lacks(s.via.PortReuse == 0, s.via.path("port_reuse")) {
-		return
+// nat is a NAT on the way of the client's connections, as the profile describes it in via or
+// plays it in its network.
+type nat struct {
+	ports, addresses int // ports of each outside address to one destination; their number
+	per              network.PortsPer
+	reuse            time.Duration
+	known            bool // reuse is known; 0 is then none
+	path, reusePath  string
+}
+
+// all is how many ports n has for the client's connections to one destination.
+func (n nat) all() int { return multiply(n.ports, n.addresses) }
+
+// text says how many ports n has.
+func (n nat) text() string {
+	if n.addresses > 1 {
+		return fmt.Sprintf("%s %d x %d addresses = %d", n.path, n.ports, n.addresses, n.all())
 	}
+	return fmt.Sprintf("%s %d", n.path, n.ports)
+}
+
+// nats lists the NATs that the client's connections pass.
+func (s *subject) nats() []nat {
+	var all []nat
+	if v := s.via; v != nil && v.Ports > 0 {
+		all = append(all, nat{v.Ports, 1, v.PortsPer, v.PortReuse, v.PortReuse > 0, v.path("ports"), v.path("port_reuse")})
+	}
+	c := s.profile.Network
+	if c == nil {
+		return all
+	}
+	inside := c.NATOf(network.ClientName)
+	if inside == nil {
+		return all
+	}
+	if path, err := s.profile.Path(); err == nil && len(path.To) > 0 && !slices.ContainsFunc(path.To, func(to string) bool { return c.NATOf(to) != inside }) {
+		return all // the client's server is behind the same NAT
+	}
+	for i := range c.NATs {
+		if n := c.NATs[i]; n.Name == inside.Name {
+			at := fmt.Sprintf("network.nats.%d.", i)
+			addresses := max(n.Addresses, 1)
+			if n.PortsPer == network.PortsPerClient {
+				addresses = max(s.profile.Target.SourceCount(), 1)
+			}
+			all = append(all, nat{n.Ports, addresses, n.PortsPer, n.Reuse, true, at + "ports", at + "reuse"})
+		}
+	}
+	return all
+}
+
+// checkNATPorts compares how many connections the client opens and has open with the
+// ports of each NAT on the way. The NAT keeps a port for a while, whichever side has closed.
+func checkNATPorts(s *subject, o *outcome) {
+	for _, n := range s.nats() {
+		if !o.lacks(!s.loaded(), "load.rate") && !o.lacks(!n.known, n.reusePath) {
+			s.checkNAT(o, n)
+		}
+	}
+}
+
+func (s *subject) checkNAT(o *outcome, n nat) {
 	open, holding := 0, ""
 	if held, known := s.held(); !o.lacks(!known, s.server.path("delay")) {
 		open = roundUp(s.busy(held) * s.share())
 		holding = fmt.Sprintf(", and %d connections busy", open)
 	}
-	b := budget{max(s.via.Ports-open, 1), s.via.PortReuse}
+	has := n.all()
+	b := budget{max(has-open, 1), n.reuse}
 	worst := b.worst(append(s.opened(o, b), s.endedBy(b)...))
-	if b.taken(worst.most) <= b.ports && open < s.via.Ports {
+	if b.taken(worst.most) <= b.ports && open < has {
 		return
 	}
-	ports := s.via.path("ports")
 	whose := "for all clients behind it, and each more makes it worse"
-	if s.via.PortsPer == network.PortsPerClient {
+	if n.per == network.PortsPerClient {
 		whose = "for this client"
 	}
-	enough := roundUp(1.1*float64(open) + 1.1*float64(b.taken(worst.most)))
-	more := fmt.Sprintf("%s=%d, or more", ports, enough)
-	taken, when, path, set, permits := "", "from the beginning", ports, more, atLeast(enough)
-	if worst.most > 0 && open < s.via.Ports {
+	enough := roundUp((1.1*float64(open) + 1.1*float64(b.taken(worst.most))) / float64(n.addresses))
+	more := fmt.Sprintf("%s=%d, or more", n.path, enough)
+	taken, when, path, set, permits := "", "from the beginning", n.path, more, atLeast(enough)
+	if worst.most > 0 && open < has {
 		taken, when = b.account(worst)
 		path, set, permits = worst.path, worst.set+"; or "+more, worst.bounds
 	} else {
@@ -61,7 +118,7 @@ func checkNATPorts(s *subject, o *outcome) {
 	o.found(Finding{
 		Path:    path,
 		Says:    "A NAT has a number of ports for connections to one destination, and keeps the port of a connection that has ended for its reuse delay. New connections per second x that delay, and the open connections, must stay below that number.",
-		Numbers: [2]string{taken + holding, fmt.Sprintf("%s %d, %s", ports, s.via.Ports, whose)},
+		Numbers: [2]string{taken + holding, n.text() + ", " + whose},
 		Seen: when + ", new connections get no answer, because the NAT drops their SYNs: connect failures (timeout), " +
 			s.logged(results.PhaseConnect, false, "and never EADDRNOTAVAIL", results.CauseTimeout) + "; kept connections go on, and the client's own ports show nothing",
 		Set: set,

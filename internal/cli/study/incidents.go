@@ -13,6 +13,7 @@ import (
 	"github.com/kabench/kabench/internal/exit"
 	"github.com/kabench/kabench/internal/layout"
 	"github.com/kabench/kabench/internal/symptoms"
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/profiles"
 )
 
@@ -23,7 +24,8 @@ func NewIncidents(s *cli.Streams) *cobra.Command {
 		Use: "incidents [SYMPTOM]", Short: "List the incidents that come with kabench, by where the cause lies, or those that show a symptom",
 		Long: `List the incidents that come with kabench, by where the cause lies, and the question that each answers.
 With a SYMPTOM, list those that show it, the surest first. A symptom is a phase and a cause ('connect timeout'),
-a status (502), a line of a client's log, a state of a socket, or words of a question.
+a status (502), a line of a client's log, a state of a socket, words of a question,
+or words of a group's title (deploys).
 If no incident shows it, the exit code is 1.`,
 		Example: `  kabench incidents 'connect timeout'
   kabench incidents 502
@@ -32,7 +34,11 @@ If no incident shows it, the exit code is 1.`,
 			if len(args) == 0 {
 				return listIncidents(s)
 			}
-			return findIncidents(s, strings.Join(args, " "))
+			symptom := strings.Join(args, " ")
+			if strings.TrimSpace(symptom) == "" {
+				return usage.Errorf("kabench incidents", "the symptom is empty; without one, all incidents are listed")
+			}
+			return findIncidents(s, symptom)
 		},
 	}
 }

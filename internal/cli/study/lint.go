@@ -86,6 +86,9 @@ func doLint(s *cli.Streams, o *lintOptions) error {
 
 // load makes the profile that the command line describes.
 func (o *lintOptions) load() (*profiles.Profile, error) {
+	if o.profile == "" && o.pool == "" && o.server != "" {
+		return nil, usage.Errorf("kabench lint", "--server describes the server; name the client's pool too, with --pool NAME or a profile ('kabench profiles' lists some)")
+	}
 	if o.profile == "" && o.pool == "" {
 		return nil, usage.Errorf("kabench lint", "there is nothing to check: name a profile ('kabench profiles' lists some), or a pool with --pool")
 	}
