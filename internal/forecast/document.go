@@ -77,6 +77,7 @@ func (r *Result) simulation(p *profiles.Profile) *results.Simulation {
 	if r.facts.fronted {
 		s.LeftOut = append([]string{"What happens between the load balancer or proxy (via) and its servers: forecast that hop by itself, with the pool that the proxy has"}, s.LeftOut...)
 	}
+	s.LeftOut = append(notPlayed(r.facts.via), s.LeftOut...)
 	if text := r.filled(); text != "" {
 		s.LeftOut = append([]string{text}, s.LeftOut...)
 	}
