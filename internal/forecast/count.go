@@ -245,7 +245,7 @@ func (n *counter) metClose(x *request, c *connection) {
 	}
 }
 
-// atLease are the idle times of all leases, of which one in idleOneIn was noted.
+// atLease are the idle times of all leases. Only one in idleOneIn was noted.
 func (n *counter) atLease() results.Quantiles {
 	q := n.idle.Quantiles()
 	if q.Count > 0 {

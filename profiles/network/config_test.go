@@ -106,7 +106,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 		{"nats[0].idle", Config{NATs: []NAT{{Name: "nat", Ports: 1, Idle: 1, Reuse: 2}}}},
 		{"nats[0].at_expiry", Config{NATs: []NAT{{Name: "nat", Ports: 1, AtExpiry: ExpiryRST}}}},
 		{"hosts: 201", Config{NATs: []NAT{{Name: "nat", Ports: 1, Addresses: 200}}}},
-		{"dns.on: there is no host \"dns\"; add one to hosts, or name another (hosts names none but the client)", Config{DNS: &DNS{Records: []DNSRecord{{Name: "api.test", To: []string{"client"}}}}}},
+		{"dns.on: there is no host \"dns\"; add one to hosts, or name another (there is only the client)", Config{DNS: &DNS{Records: []DNSRecord{{Name: "api.test", To: []string{"client"}}}}}},
 		{"dns.on: it cannot be the client", named(DNS{On: "client"})},
 		{"dns.delay", named(DNS{Delay: -1})},
 		{"dns.unanswered", named(DNS{Unanswered: 9})},

@@ -32,12 +32,12 @@ func thereAre(names map[string]bool) string {
 	return "there are " + strings.Join(slices.Sorted(maps.Keys(names)), ", ")
 }
 
-// others lists the names of a set of which the client is one that does not fit.
+// others lists the names of a set without the client.
 func others(names map[string]bool) string {
 	names = maps.Clone(names)
 	delete(names, ClientName)
 	if len(names) == 0 {
-		return "hosts names none but the client"
+		return "there is only the client"
 	}
 	return thereAre(names)
 }

@@ -35,7 +35,7 @@ func TestNoTimerMet(t *testing.T) {
 	}
 }
 
-// The tables say of an idle or response time that no histogram holds only that it is longer.
+// The tables show a bound where an idle or response time is longer than a histogram holds.
 func TestOverflowIsABound(t *testing.T) {
 	q := results.Quantiles{Count: 374, Min: 61, P50: 60, P90: 60, P99: 60, P999: 60, Max: 349, Overflow: 374}
 	run := &results.Run{Latency: map[string]results.Quantiles{results.LatencyResponse: q}}
