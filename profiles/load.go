@@ -177,10 +177,23 @@ func notFound(what, name string, names []string) error {
 	if list, found := map[string]string{"profile": "'kabench profiles' and 'kabench incidents' list", "pool": "'kabench pools' lists", "server": "'kabench servers' lists"}[what]; found {
 		hint = list + " them"
 	}
-	if near := nearest.Name(name, names); near != "" {
-		hint = fmt.Sprintf("did you mean %s?", near) // a list of all names would hide the nearest one
+	// A list of all names would hide the nearest ones.
+	if some := containing(name, names); len(some) > 0 && len(some) <= 8 {
+		hint = fmt.Sprintf("did you mean %s?", strings.Join(some, ", or "))
+	} else if near := nearest.Name(name, names); near != "" {
+		hint = fmt.Sprintf("did you mean %s?", near)
 	}
 	return errors.New(what + " " + name + ": no such name or file; " + hint)
+}
+
+// containing returns the names that contain a word of at least three characters.
+func containing(word string, names []string) (some []string) {
+	for _, name := range names {
+		if len(word) >= 3 && strings.Contains(name, strings.ToLower(word)) {
+			some = append(some, name)
+		}
+	}
+	return some
 }
 
 // Marshal writes p as YAML. It leaves out only what is empty and optional, so that a

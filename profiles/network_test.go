@@ -165,7 +165,7 @@ func TestNetworkIsRefused(t *testing.T) {
 		"three proxies":       {"target.proxies=[{}, {}, {}]", "there are 3; at most 2 can stand in a row"},
 		"TLS before a proxy":  {"target={lab: {tls: true}, proxies: [{}]}", "the proxies speak plain HTTP to the server"},
 		"TLS between proxies": {"target={lab: {}, proxies: [{tls: true}, {tls: true, on: other}]}", "target.proxies.1.tls: the proxy before it speaks plain HTTP to it"},
-		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host, balancer or NAT "srever"`},
+		"a link's host":       {"network.links.0.between=[client, srever]", `there is no host, balancer or NAT "srever"; there are client, other, proxy, server`},
 		"past the NAT":        {"network.nats=[{name: nat, ports: 9}]", "no request passes between client and server: they go client to nat, nat to server; remove the link"},
 		"behind a NAT":        {"network.nats=[{name: nat, ports: 9, clients: [server]}]", "server is behind nat, where client cannot reach it"},
 		"one end":             {"network.links.0.between=[client]", "is a list of 1; 2 belong here"},
@@ -184,6 +184,7 @@ func TestNetworkIsRefused(t *testing.T) {
 		"S. of the client":    {"network.links.0.rules=[{from: client, flags: S., do: rst}]", "would match nothing"},
 		"S of the server":     {"network.links.0.rules=[{from: server, flags: S, not_flags: ., do: rst}]", "would match nothing"},
 		"no event":            {"network.links.0.rules.0.after=failover", `the event "failover" does not come; set events.failover to its time`},
+		"a mistyped event":    {"network.links.0.rules=[{until: mvoed, do: drop}]", `network.links.0.rules.0.until: the event "mvoed" does not come; did you mean moved? If not, set events.mvoed to its time`},
 		"no event to reload":  {"target.lab.reload_on=deploy", `--set target.lab.reload_on=deploy: the event "deploy" does not come; set events.deploy`},
 		"no event to stop":    {"target.lab.stop_on={server: gone}", `target.lab.stop_on.server: the event "gone" does not come`},
 		"an event of no name": {"target.lab.reload_on=''", "--set target.lab.reload_on='': name the event at which it happens"},
@@ -203,6 +204,8 @@ func TestNetworkIsRefused(t *testing.T) {
 			sets = append(sets, "events={up: 2s, down: 1s}", "network.links=null")
 		case "over before it was", "stalled for ever":
 			sets = append(sets, "events={up: 2s, down: 1s}")
+		case "a mistyped event":
+			sets = append(sets, "events={moved: 1s}") // that nothing waits for it is not said beside
 		case "no lab":
 			sets = []string{"target.lab=null", "target.url=http://127.0.0.1:1/"}
 		case "on, no network":

@@ -204,9 +204,15 @@ func TestLoadServerFile(t *testing.T) {
 			t.Errorf("%q: error\n%v, want\n%s", text, err, path+complaint)
 		}
 	}
-	_, err := LoadServer("tomcta")
-	if err == nil || !strings.Contains(err.Error(), "server tomcta: no such name or file; did you mean tomcat?") {
-		t.Errorf("unknown server: error %v", err)
+	for name, hint := range map[string]string{
+		"tomcta": "did you mean tomcat?", "istio": "did you mean istio-sidecar?", "Istio": "did you mean istio-sidecar?",
+		"nat": "did you mean aws-nat-gateway, or azure-nat-gateway, or gcp-cloud-nat?", "proxy": "did you mean haproxy, or kube-proxy-iptables, or kube-proxy-ipvs?",
+		"lb": "'kabench servers' lists them", "": "'kabench servers' lists them",
+	} {
+		_, err := LoadServer(name)
+		if want := "server " + name + ": no such name or file; " + hint; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("unknown server: error %v, want %s", err, want)
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/nearest"
 	"github.com/kabench/kabench/internal/strictyaml"
 	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/results"
@@ -186,9 +187,15 @@ func badWords(path, text string) Errors {
 // for, and whose time is not within the run.
 func (p *Profile) eventComplaints() (list Errors) {
 	awaited := p.awaited()
+	waits := slices.Collect(maps.Values(awaited))
 	for _, path := range slices.Sorted(maps.Keys(awaited)) {
 		if _, comes := p.Events[awaited[path]]; !comes {
-			list = append(list, Complaint{Path: path, Text: fmt.Sprintf("the event %q does not come; set events.%s to its time since the start of the run, such as 3s", awaited[path], awaited[path])})
+			fix := "set"
+			if near := nearest.Name(awaited[path], slices.Sorted(maps.Keys(p.Events))); near != "" {
+				waits = append(waits, near) // what waits for it is mistyped
+				fix = "did you mean " + near + "? If not, set"
+			}
+			list = append(list, Complaint{Path: path, Text: fmt.Sprintf("the event %q does not come; %s events.%s to its time since the start of the run, such as 3s", awaited[path], fix, awaited[path])})
 		}
 	}
 	for _, path := range slices.Sorted(maps.Keys(awaited)) {
@@ -198,7 +205,6 @@ func (p *Profile) eventComplaints() (list Errors) {
 			list = append(list, Complaint{Path: path, Text: fmt.Sprintf("the event %q comes after %v, and %q, which must come before it, after %v; set events.%s to more", ends, at, begins, from, ends)})
 		}
 	}
-	waits := slices.Collect(maps.Values(awaited))
 	for _, name := range slices.Sorted(maps.Keys(p.Events)) {
 		path, at := strictyaml.Join("events", name), p.Events[name]
 		switch {

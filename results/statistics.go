@@ -74,6 +74,26 @@ type Quantiles struct {
 	Overflow uint64  `json:"overflow,omitempty"` // values above HistogramMax: exact in Count, Mean and Max, clamped in the percentiles
 }
 
+// Format is a percentile of q as FormatSeconds has it: 50, 90, 99 or 99.9. Of one that lies
+// among the overflow, only a bound is known: "> 60.0 s".
+func (q Quantiles) Format(percentile float64) string {
+	at := q.P999
+	switch percentile {
+	case 50:
+		at = q.P50
+	case 90:
+		at = q.P90
+	case 99:
+		at = q.P99
+	}
+	// The rank is the histogram's: at least 1, at most the last.
+	rank := min(max(uint64(percentile/100*float64(q.Count)+0.5), 1), q.Count)
+	if q.Overflow > 0 && rank > q.Count-q.Overflow {
+		return "> " + FormatSeconds(HistogramMax.Seconds())
+	}
+	return FormatSeconds(at)
+}
+
 // Idle says how long connections were idle in the pool, in seconds.
 type Idle struct {
 	AtLease Quantiles `json:"at_lease"` // when an exchange was put on a reused connection, in the measured part

@@ -3,6 +3,7 @@ package results
 import (
 	"math"
 	"testing"
+	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -69,6 +70,36 @@ func TestEffectiveInterval(t *testing.T) {
 	for _, none := range []float64{0, -1, math.NaN()} {
 		if lo, hi := EffectiveInterval(none, none, 0.95); lo != 0 || hi != 1 {
 			t.Errorf("%v of as many: %v to %v, want 0 to 1", none, lo, hi)
+		}
+	}
+}
+
+// A percentile among the durations that are longer than a histogram holds is a bound.
+func TestPercentileAmongOverflow(t *testing.T) {
+	long, mixed := Durations{}, Durations{}
+	for range 374 {
+		long.Add(349 * time.Second)
+	}
+	for i := range 100 {
+		mixed.Add(time.Second)
+		if i < 5 {
+			mixed.Add(2 * HistogramMax)
+		}
+	}
+	at := new(Durations)
+	at.Add(HistogramMax)
+	for _, tt := range []struct {
+		of   *Durations
+		want [4]string
+	}{
+		{&long, [4]string{"> 60.0 s", "> 60.0 s", "> 60.0 s", "> 60.0 s"}},
+		{&mixed, [4]string{"1.00 s", "1.00 s", "> 60.0 s", "> 60.0 s"}},
+		{at, [4]string{"60.0 s", "60.0 s", "60.0 s", "60.0 s"}},
+		{&Durations{}, [4]string{"0", "0", "0", "0"}},
+	} {
+		q := tt.of.Quantiles()
+		if got := [4]string{q.Format(50), q.Format(90), q.Format(99), q.Format(99.9)}; got != tt.want {
+			t.Errorf("%+v: %q, want %q", q, got, tt.want)
 		}
 	}
 }

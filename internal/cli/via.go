@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/kabench/kabench/internal/usage"
 	"github.com/kabench/kabench/internal/way"
 	"github.com/kabench/kabench/profiles"
 )
@@ -15,7 +16,22 @@ import (
 type Via struct{ Name string }
 
 // Flag adds --via to f.
-func (v *Via) Flag(f *pflag.FlagSet, usage string) { f.StringVar(&v.Name, "via", "", usage) }
+func (v *Via) Flag(f *pflag.FlagSet, text string) { f.Var((*viaValue)(v), "via", text) }
+
+// viaValue refuses a second --via: a section via describes one device, and the last one given
+// would silently take the place of the others.
+type viaValue Via
+
+func (v *viaValue) String() string { return v.Name }
+func (v *viaValue) Type() string   { return "string" }
+
+func (v *viaValue) Set(name string) error {
+	if v.Name != "" {
+		return &usage.Twice{Flag: "via", First: v.Name, Second: name, Why: "it names the one device on the way"}
+	}
+	v.Name = name
+	return nil
+}
 
 // Before returns the sets that the profile is loaded with: with --via, those of the section
 // via change what it names, and not the profile's.

@@ -23,7 +23,8 @@ type counter struct {
 	last  times // the class of the one before
 	at    *class
 
-	idle        results.Durations // at lease, on reused connections; one in idleOneIn
+	idle        results.Durations // at lease, on reused connections; the first of every idleOneIn
+	idleLongest time.Duration     // at any lease
 	atPeerClose results.Durations
 	leases      uint64
 
@@ -171,10 +172,11 @@ func (n *counter) ok(w *world, x *request, reused bool) {
 		n.times.Add(e)
 		return
 	}
-	n.leases++
 	if n.leases%idleOneIn == 0 {
 		n.idle.Add(x.idle)
 	}
+	n.leases++
+	n.idleLongest = max(n.idleLongest, x.idle)
 	acquire, rest := x.leased-x.start, w.now-x.leased
 	key := times{classOf(acquire), classOf(rest), classOf(x.buffered)}
 	if n.at == nil || key != n.last {
@@ -243,6 +245,16 @@ func (n *counter) metClose(x *request, c *connection) {
 	}
 }
 
+// atLease are the idle times of all leases. Only one in idleOneIn was noted.
+func (n *counter) atLease() results.Quantiles {
+	q := n.idle.Quantiles()
+	if q.Count > 0 {
+		q.Overflow = uint64(float64(q.Overflow)/float64(q.Count)*float64(n.leases) + 0.5)
+		q.Count, q.Max = n.leases, n.idleLongest.Seconds()
+	}
+	return q
+}
+
 func (n *counter) dropped(due time.Duration, warmUp bool) {
 	var e results.Exchange
 	e.Reset(0, due)
@@ -260,6 +272,7 @@ func (n *counter) closedIdle(idle time.Duration) {
 func (n *counter) add(o *counter) {
 	n.tally.Merge(&o.tally)
 	n.idle.Merge(&o.idle)
+	n.leases, n.idleLongest = n.leases+o.leases, max(n.idleLongest, o.idleLongest)
 	n.atPeerClose.Merge(&o.atPeerClose)
 	n.connections += o.connections
 	n.byUs, n.byPeer, n.reset, n.races = n.byUs+o.byUs, n.byPeer+o.byPeer, n.reset+o.reset, n.races+o.races

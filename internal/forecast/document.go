@@ -38,10 +38,11 @@ func (r *Result) Document(p *profiles.Profile, version string) (*results.Run, er
 	run.Pool = results.PoolPeaks{PeakPending: all.pending, PeakLeased: all.leased, PeakIdle: all.idlePeak, PeakDialing: all.dialing}
 	run.Limit = r.spans[0].limit
 	run.Kernel = results.Kernel{Why: "no request was sent"}
-	run.Idle.AtLease = all.idle.Quantiles()
+	run.Idle.AtLease = all.atLease()
+	run.Idle.Longest = max(run.Idle.Longest, run.Idle.AtLease.Max)
 	if closes := all.atPeerClose.Quantiles(); closes.Count > 0 {
 		run.Idle.AtPeerClose = &closes
-		run.Idle.Longest = max(run.Idle.AtLease.Max, closes.Max)
+		run.Idle.Longest = max(run.Idle.Longest, closes.Max)
 	}
 	if traced := r.traced(); traced != nil {
 		run.Instrument.Arrivals = results.Arrivals{Law: "trace", Verdict: results.ArrivalsNotTested, Why: "no request was sent", Trace: traced}
@@ -76,6 +77,7 @@ func (r *Result) simulation(p *profiles.Profile) *results.Simulation {
 	if r.facts.fronted {
 		s.LeftOut = append([]string{"What happens between the load balancer or proxy (via) and its servers: forecast that hop by itself, with the pool that the proxy has"}, s.LeftOut...)
 	}
+	s.LeftOut = append(notPlayed(r.facts.via), s.LeftOut...)
 	if text := r.filled(); text != "" {
 		s.LeftOut = append([]string{text}, s.LeftOut...)
 	}

@@ -225,3 +225,17 @@ func TestTimerWins(t *testing.T) {
 		}
 	}
 }
+
+// The idle times at lease are of all exchanges on reused connections, and the longest is known
+// where the peer closed none.
+func TestIdleAtLease(t *testing.T) {
+	run := document(t, Options{For: time.Minute}, poisson, "load.rate=50/s")
+	if q := run.Idle.AtLease; q.Count != run.Reuse.Reused || q.Count < 2000 || run.Idle.Longest < q.Max || q.Max < q.P99 {
+		t.Errorf("idle %+v of %d reused, longest %v", q, run.Reuse.Reused, run.Idle.Longest)
+	}
+	seldom := document(t, Options{For: 24 * time.Hour}, poisson, "load.rate=0.005/s", "load.arrivals=constant", "target.lab.idle_timeout=1h", "pool.idle_timeout=0s", "pool.max_lifetime=0s")
+	q := seldom.Idle.AtLease
+	if seldom.Idle.AtPeerClose != nil || seldom.Idle.Longest < 190 || q.Count != seldom.Reuse.Reused || q.Overflow != q.Count || q.Format(50) != "> 60.0 s" {
+		t.Errorf("idle %+v of %d reused, longest %v", q, seldom.Reuse.Reused, seldom.Idle.Longest)
+	}
+}

@@ -49,12 +49,13 @@ type facts struct {
 	way        *device                        // what forgets or ends connections on the way; nil: nothing
 	faults     map[script.Fault]ending
 	status     int
-	named      bool          // the options name the server
-	fronted    bool          // the client's connections end at a load balancer or proxy before it
-	poisson    bool          // arrivals do not depend on earlier ones
-	timers     bool          // the pool acts as time passes
-	ports      int           // 0: no bound
-	portsAgain time.Duration // how long a port stays in use after we closed first
+	named      bool                  // the options name the server
+	fronted    bool                  // the client's connections end at a load balancer or proxy before it
+	via        *profiles.ServerFacts // what is on the way, beside target.link and network; nil: nothing
+	poisson    bool                  // arrivals do not depend on earlier ones
+	timers     bool                  // the pool acts as time passes
+	ports      int                   // 0: no bound
+	portsAgain time.Duration         // how long a port stays in use after we closed first
 }
 
 // factsOf returns the facts about p; an Unsupported error lists what p needs that a

@@ -46,6 +46,7 @@ func (f *facts) wayOf(p *profiles.Profile, o *Options) (way *device, missing []s
 	if via == nil && p.Target.Lab == nil && p.Via != (profiles.ServerFacts{}) {
 		via = &p.Via
 	}
+	f.via = via
 	switch {
 	case via == nil:
 	case via.IdleTimeout == 0 && !via.IdleForEver:
@@ -85,6 +86,23 @@ func (f *facts) wayOf(p *profiles.Profile, o *Options) (way *device, missing []s
 		missing = append(missing, "load.timeout: on a connection that was forgotten there may be no answer, which needs a timeout; set load.timeout or pool.response_timeout")
 	}
 	return way, missing
+}
+
+// notPlayed lists, in sentences, what the device that via describes has and a forecast has not.
+func notPlayed(via *profiles.ServerFacts) (list []string) {
+	if via == nil {
+		return nil
+	}
+	if via.Ports > 0 {
+		list = append(list, fmt.Sprintf("The %d ports of the device on the way (via): every connection gets one", via.Ports))
+	}
+	if via.Table > 0 {
+		list = append(list, fmt.Sprintf("The table of %d connections of the device on the way (via): it has room for every connection", via.Table))
+	}
+	if via.MaxLifetime > 0 {
+		list = append(list, fmt.Sprintf("The end of a connection after %v at the device on the way (via)", via.MaxLifetime))
+	}
+	return list
 }
 
 // memory is the device that a memory of flows makes; none if it lets pass what it has

@@ -134,3 +134,24 @@ func TestDevicesThatAreNotForecast(t *testing.T) {
 		}
 	}
 }
+
+// What a device on the way has and a forecast has not is said.
+func TestPortsOfTheDeviceAreLeftOut(t *testing.T) {
+	bare := strings.Replace(seldom, "network: {hosts: [{name: server}], links: [{between: [client, server], delay: 1ms, flows: {idle: 1500ms, unknown: drop}}]}\n", "", 1)
+	nat, _ := profiles.FindServer("aws-nat-gateway")
+	full := nat.Facts
+	full.Table, full.MaxLifetime = 900, time.Hour
+	for _, via := range []*profiles.ServerFacts{nil, {IdleForEver: true, Silent: true, AtExpiry: script.Drop}, &nat.Facts, &full} {
+		o := short
+		o.Via = via
+		said := strings.Join(document(t, o, bare).Forecast.LeftOut, "\n")
+		for text, is := range map[string]bool{
+			"The 55000 ports of the device": via != nil && via.Ports > 0, "The table of 900 connections of": via == &full,
+			"The end of a connection after 1h0m0s at": via == &full, "(via)": via != nil && via.Ports > 0,
+		} {
+			if strings.Contains(said, text) != is {
+				t.Errorf("%+v: %q is said: %v, in\n%s", via, text, !is, said)
+			}
+		}
+	}
+}

@@ -33,6 +33,13 @@ func Errorf(command, format string, args ...any) error {
 	return &Error{command, fmt.Errorf(format, args...)}
 }
 
+// Twice is the error of a flag that was given again and takes one value.
+type Twice struct{ Flag, First, Second, Why string }
+
+func (e *Twice) Error() string {
+	return fmt.Sprintf("--%s is given twice, as %s and as %s: %s; leave one out", e.Flag, e.First, e.Second, e.Why)
+}
+
 // One accepts exactly one argument. what describes the argument in the error.
 func One(what string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
@@ -80,6 +87,9 @@ func FlagError(c *cobra.Command, err error) error {
 	}
 	if e, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
 		return say("--%s needs a value: %s", e.GetFlag().Name, e.GetFlag().Usage)
+	}
+	if e, ok := errors.AsType[*Twice](err); ok {
+		return say("%w", e)
 	}
 	if e, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return say("--%s %s: want %s", e.GetFlag().Name, e.GetValue(), wanted(e))

@@ -114,7 +114,7 @@ func IPv6Net() netip.Prefix { return brokenIPv6 }
 func (v *validator) dns(d *DNS) {
 	switch on := d.Host(); {
 	case !v.hosts[on]:
-		v.bad("dns.on: there is no host %q; add one to hosts, or name another", on)
+		v.bad("dns.on: there is no host %q; add one to hosts, or name another (%s)", on, others(v.hosts))
 	case on == ClientName:
 		v.bad("dns.on: it cannot be the client; name another host")
 	}
@@ -145,7 +145,7 @@ func (v *validator) record(at string, r DNSRecord) {
 	for _, name := range r.To {
 		switch {
 		case !v.names[name]:
-			v.bad("%s.to: there is no host or balancer %q", at, name)
+			v.bad("%s.to: there is no host or balancer %q; %s", at, name, others(v.names))
 		case name == ClientName:
 			v.bad("%s.to: the name cannot lead to the client", at)
 		}

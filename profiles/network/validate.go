@@ -27,6 +27,21 @@ func (v *validator) bad(format string, args ...any) {
 	v.errs = append(v.errs, fmt.Errorf(format, args...))
 }
 
+// thereAre lists the names of a set.
+func thereAre(names map[string]bool) string {
+	return "there are " + strings.Join(slices.Sorted(maps.Keys(names)), ", ")
+}
+
+// others lists the names of a set without the client.
+func others(names map[string]bool) string {
+	names = maps.Clone(names)
+	delete(names, ClientName)
+	if len(names) == 0 {
+		return "there is only the client"
+	}
+	return thereAre(names)
+}
+
 func (v *validator) config(c Config) {
 	if c.MTU != 0 && (c.MTU < 576 || c.MTU > 9000) {
 		v.bad("mtu: %d is not between 576 and 9000", c.MTU)
@@ -119,7 +134,7 @@ func (v *validator) balancer(at string, b Balancer, taken map[string]string) {
 	for _, name := range b.Backends {
 		switch {
 		case !v.hosts[name]:
-			v.bad("%s.backends: there is no host %q", at, name)
+			v.bad("%s.backends: there is no host %q; %s", at, name, others(v.hosts))
 		case name == ClientName:
 			v.bad("%s.backends: the client cannot be a backend", at)
 		case taken[name] != "":
@@ -184,7 +199,7 @@ func (v *validator) nat(at string, c Config, n NAT, balanced, behind map[string]
 	for _, name := range n.Inside() {
 		switch {
 		case !v.hosts[name]:
-			v.bad("%s.clients: there is no host %q", at, name)
+			v.bad("%s.clients: there is no host %q; %s", at, name, thereAre(v.hosts))
 		case balanced[name] != "":
 			v.bad("%s.clients: %q is a backend of %q, which could not reach it", at, name, balanced[name])
 		case behind[name] != "":
@@ -217,7 +232,7 @@ func (v *validator) nat(at string, c Config, n NAT, balanced, behind map[string]
 func (v *validator) link(at string, l Link) {
 	for _, name := range l.Between {
 		if !v.names[name] {
-			v.bad("%s.between: there is no host, balancer or NAT %q", at, name)
+			v.bad("%s.between: there is no host, balancer or NAT %q; %s", at, name, thereAre(v.names))
 		}
 	}
 	if l.Between[0] == l.Between[1] {

@@ -39,7 +39,7 @@ func cells(k *record.Archive) (failures, p99 Cell) {
 		}
 	}
 	if q := run.Latency[results.LatencyResponse]; q.Count > 0 {
-		p99 = number(results.FormatSeconds(q.P99), "", q.P99)
+		p99 = number(q.Format(99), "", q.P99)
 	}
 	return failures, p99
 }

@@ -84,7 +84,7 @@ func TargetRows(run *results.Run) [][]string {
 	for _, f := range run.Targets {
 		p50, p99 := unknown, unknown
 		if f.Response.Count > 0 {
-			p50, p99 = results.FormatSeconds(f.Response.P50), results.FormatSeconds(f.Response.P99)
+			p50, p99 = f.Response.Format(50), f.Response.Format(99)
 		}
 		rows = append(rows, []string{f.Target, fmt.Sprint(f.Started), fmt.Sprint(f.OK), fmt.Sprint(f.Failed), fmt.Sprint(f.ErrorAnswers), p50, p99})
 	}

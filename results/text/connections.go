@@ -150,8 +150,8 @@ func latencyTable(b *bytes.Buffer, title string, m map[string]results.Quantiles)
 	fmt.Fprintf(t, "%s\tp50\tp90\tp99\tp99.9\tmax\tcount\n", title)
 	for _, name := range results.LatencyNames() {
 		if q := m[name]; q.Count > 0 {
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\n", name, results.FormatSeconds(q.P50), results.FormatSeconds(q.P90),
-				results.FormatSeconds(q.P99), results.FormatSeconds(q.P999), results.FormatSeconds(q.Max), q.Count)
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%s\t%d\n", name, q.Format(50), q.Format(90),
+				q.Format(99), q.Format(99.9), results.FormatSeconds(q.Max), q.Count)
 		}
 	}
 	t.Flush()
@@ -218,7 +218,7 @@ func renderIdle(b *bytes.Buffer, run *results.Run) {
 		fmt.Fprintf(t, "Idle time\tp50\tp90\tp99\tmax\tcount\n")
 		row := func(name string, q *results.Quantiles) {
 			if q != nil && q.Count > 0 {
-				fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%d\n", name, results.FormatSeconds(q.P50), results.FormatSeconds(q.P90), results.FormatSeconds(q.P99), results.FormatSeconds(q.Max), q.Count)
+				fmt.Fprintf(t, "  %s\t%s\t%s\t%s\t%s\t%d\n", name, q.Format(50), q.Format(90), q.Format(99), results.FormatSeconds(q.Max), q.Count)
 			}
 		}
 		row("at lease", &i.AtLease)
@@ -243,7 +243,7 @@ func markdownIdle(k *record.Archive) string {
 			q    *results.Quantiles
 		}{{"at lease", &r.Run.Idle.AtLease}, {"at the peer's close", r.Run.Idle.AtPeerClose}} {
 			if q := kind.q; q != nil && q.Count > 0 {
-				rows = append(rows, []string{inline(r.Name, maxLabel), kind.name, results.FormatSeconds(q.P50), results.FormatSeconds(q.P90), results.FormatSeconds(q.P99), results.FormatSeconds(q.Max), fmt.Sprint(q.Count)})
+				rows = append(rows, []string{inline(r.Name, maxLabel), kind.name, q.Format(50), q.Format(90), q.Format(99), results.FormatSeconds(q.Max), fmt.Sprint(q.Count)})
 			}
 		}
 	}

@@ -114,8 +114,8 @@ func DriverRows(d *results.DriverSeen) (rows [][2]string) {
 	} else {
 		add("sent again unasked", "not seen")
 	}
-	add("late, its calls", "p50 %s, p99 %s, at most %s", results.FormatSeconds(d.Late.P50), results.FormatSeconds(d.Late.P99), results.FormatSeconds(d.Late.Max))
-	add("  of it its own lag", "p50 %s, p99 %s, at most %s", results.FormatSeconds(d.Lag.P50), results.FormatSeconds(d.Lag.P99), results.FormatSeconds(d.Lag.Max))
+	add("late, its calls", "p50 %s, p99 %s, at most %s", d.Late.Format(50), d.Late.Format(99), results.FormatSeconds(d.Late.Max))
+	add("  of it its own lag", "p50 %s, p99 %s, at most %s", d.Lag.Format(50), d.Lag.Format(99), results.FormatSeconds(d.Lag.Max))
 	if w := d.WarmUp; w != nil {
 		add("warmed up", "%d requests in %s, before the run", w.Requests, results.FormatSeconds(w.Seconds))
 	}

@@ -122,7 +122,7 @@ func exchangesAnswer(run *results.Run) string {
 		return fmt.Sprintf("None of %s failed; what they took was not recorded.", results.FormatCount(c.Started, "request"))
 	default:
 		return fmt.Sprintf("None of %s failed; half were answered within %s, and 99 in 100 within %s.",
-			results.FormatCount(c.Started, "request"), results.FormatSeconds(q.P50), results.FormatSeconds(q.P99))
+			results.FormatCount(c.Started, "request"), q.Format(50), q.Format(99))
 	}
 }
 
@@ -138,7 +138,7 @@ func worstOutcome(run *results.Run) string {
 		how += " on " + kind + " connections"
 	}
 	if q := run.IdleAtFailure; o.Reused && q != nil {
-		how += fmt.Sprintf(", idle for %s in the median", results.FormatSeconds(q.P50))
+		how += fmt.Sprintf(", idle for %s in the median", q.Format(50))
 	}
 	if len(failures) == 1 {
 		return "all " + how
@@ -165,7 +165,7 @@ func responseFigure(run *results.Run) Figure {
 	q := run.Latency[results.LatencyResponse]
 	f := Figure{Value: unknown, Label: ResponseLabel, Note: "no request was ok"}
 	if q.Count > 0 {
-		f.Value, f.Note = results.FormatSeconds(q.P99), "half within "+results.FormatSeconds(q.P50)
+		f.Value, f.Note = q.Format(99), "half within "+q.Format(50)
 	}
 	return f
 }

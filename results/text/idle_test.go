@@ -1,6 +1,8 @@
 package text
 
 import (
+	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,5 +32,23 @@ func TestNoTimerMet(t *testing.T) {
 		if got := NoTimerMet(c.run); !strings.Contains(got, c.want) || c.want == "" && got != "" {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// The tables show a bound where an idle or response time is longer than a histogram holds.
+func TestOverflowIsABound(t *testing.T) {
+	q := results.Quantiles{Count: 374, Min: 61, P50: 60, P90: 60, P99: 60, P999: 60, Max: 349, Overflow: 374}
+	run := &results.Run{Latency: map[string]results.Quantiles{results.LatencyResponse: q}}
+	run.Idle.AtLease, run.Counts.OK = q, 374
+	var b bytes.Buffer
+	renderIdle(&b, run)
+	renderLatency(&b, run)
+	for _, row := range []string{`at lease\s+> 60\.0 s\s+> 60\.0 s\s+> 60\.0 s\s+349 s\s+374`, `response\s+> 60\.0 s\s+> 60\.0 s\s+> 60\.0 s\s+> 60\.0 s\s+349 s\s+374`} {
+		if !regexp.MustCompile(row).MatchString(b.String()) {
+			t.Errorf("no row %s in\n%s", row, &b)
+		}
+	}
+	if f := responseFigure(run); f.Value != "> 60.0 s" {
+		t.Errorf("the headline has %+v", f)
 	}
 }

@@ -179,7 +179,12 @@ func sideBySide(runs []column) [][]string {
 		number("ok, whole or not", func(r *results.Run) uint64 { return r.Counts.Unbounded })
 	}
 	row("idle at failure, p50", func(r *results.Run) string {
-		return idleAtFailure(r, func(q *results.Quantiles) string { return results.FormatSecondsWithin(q.P50, q.Min, q.Max) })
+		return idleAtFailure(r, func(q *results.Quantiles) string {
+			if text := q.Format(50); strings.HasPrefix(text, ">") {
+				return text
+			}
+			return results.FormatSecondsWithin(q.P50, q.Min, q.Max)
+		})
 	})
 	row("  min to max", func(r *results.Run) string {
 		return idleAtFailure(r, func(q *results.Quantiles) string {
@@ -340,12 +345,12 @@ func socketPeak(seen bool, n int) string {
 	return fmt.Sprint(n)
 }
 
-func latencyCell(run *results.Run, name string, stat func(results.Quantiles) float64) string {
+func latencyCell(run *results.Run, name string, stat func(results.Quantiles) string) string {
 	q := run.Latency[name]
 	if q.Count == 0 {
 		return "-"
 	}
-	return results.FormatSeconds(stat(q))
+	return stat(q)
 }
 
 // pendingPeak is the peak of the requests that waited for a connection, if the client tells.
@@ -356,13 +361,13 @@ func pendingPeak(r *results.Run) string {
 	return fmt.Sprint(r.Pool.PeakPending)
 }
 
-func p50(q results.Quantiles) float64 { return q.P50 }
+func p50(q results.Quantiles) string { return q.Format(50) }
 
-func p99(q results.Quantiles) float64 { return q.P99 }
+func p99(q results.Quantiles) string { return q.Format(99) }
 
-func p999(q results.Quantiles) float64 { return q.P999 }
+func p999(q results.Quantiles) string { return q.Format(99.9) }
 
-func longest(q results.Quantiles) float64 { return q.Max }
+func longest(q results.Quantiles) string { return results.FormatSeconds(q.Max) }
 
 // wasJudged reports whether every run reached its end, is valid and had its load. Otherwise the runs
 // do not show that the incident was not reproduced.

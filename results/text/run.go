@@ -290,7 +290,7 @@ func renderFailures(b *bytes.Buffer, run *results.Run) {
 	}
 	if q := run.IdleAtFailure; q != nil {
 		fmt.Fprintf(b, "  idle at lease of those on reused connections: min %s, p50 %s, max %s\n",
-			results.FormatSeconds(q.Min), results.FormatSeconds(q.P50), results.FormatSeconds(q.Max))
+			results.FormatSeconds(q.Min), q.Format(50), results.FormatSeconds(q.Max))
 	}
 }
 
