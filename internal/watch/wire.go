@@ -69,9 +69,8 @@ func (w *Watch) strange(c *evidence.Connection) bool {
 // open when the watch ends.
 func (w *Watch) lifeOf(c *evidence.Connection) *life {
 	for _, f := range []Flow{{c.Client, c.Server}, {c.Server, c.Client}} {
-		if n, ok := w.at[f]; ok && w.ended[n] != nil && overlap(w.ended[n], c) {
-			l := w.ended[n]
-			w.ended[n] = nil
+		if l := w.at[f]; l != nil && overlap(l, c) {
+			l.taken = true
 			delete(w.at, f)
 			return l
 		}
