@@ -20,6 +20,7 @@ func (w *Watch) finish(l *life) {
 // expire reports the connections for which no layer has more to say.
 func (w *Watch) expire() {
 	w.lives.Pass(w.now)
+	w.forget()
 	n := 0
 	for n < len(w.ended) && (w.ended[n].taken || w.now-w.ended[n].over > wait) {
 		w.report(w.ended[n])

@@ -36,8 +36,8 @@ func (w *Watch) Ended(e *Ended) {
 		l.reported(e)
 		return
 	}
-	if !e.Over {
-		return // no look has shown it
+	if !e.Over || w.counted(e) {
+		return // no look has shown it, or it was reported
 	}
 	one := *e
 	w.unsure(func() bool {

@@ -376,9 +376,20 @@ func TestPoolAgainstItsSockets(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	want := "The pool's gauges and its sockets agreed within one connection at 17 of 20 scrapes. At most they differed by 5: the gauges said 15, and there were 10 sockets."
-	if says := k.w.PoolSays(); len(says) != 3 || says[0] != want {
+	each := "One by one they agreed within one connection: idle at 17 of 20, leased at 20 of 20. A request that begins or ends between the scrape and the look makes a difference."
+	if says := k.w.PoolSays(); len(says) != 4 || says[0] != want || says[1] != each {
 		t.Errorf("%q", says)
 	}
+	defer func() { // a scrape that fails leaves nothing of the gauges, and a pool that is gone does not count
+		k.w.NoGauges()
+		if _, known := k.w.Figures()["pool.pending"]; known {
+			t.Error("gauges are known after a scrape has failed")
+		}
+		k.w.Gauges(&Gauges{At: 3000 * ms, Pool: "another", Idle: 2, Leased: -1, Open: -1, Pending: -1, Max: -1})
+		if p := k.w.Now(); p.SaysIdle != 2 || p.Pending != -1 {
+			t.Errorf("after another pool: %+v", p)
+		}
+	}()
 	f := k.w.Figures()
 	if f["pool.pending"] != 3 || f["connections.stale"] != 1 || f["connections"] != 10 || f["ports.left"] != 28222 {
 		t.Errorf("%v", f)

@@ -59,10 +59,36 @@ func (w *Watch) strange(c *evidence.Connection) bool {
 		}
 	}
 	if ok {
+		if len(w.alone) < maxEnded {
+			w.alone[ends(c.Client, c.Server)] = sighting{c.Since, w.now}
+		}
 		w.Sum.Connections++
 		w.tell(c)
 	}
 	return ok
+}
+
+// sighting is when a connection began that only packets have shown, and when it was reported.
+type sighting struct{ since, reported time.Duration }
+
+// near is how far apart the kernel's events and the packets date the beginning of a connection
+// at most.
+const near = 20 * time.Millisecond
+
+// counted reports whether the connection that the kernel's events show was reported by its packets
+// alone: another one of the same ports followed so soon that the events came later.
+func (w *Watch) counted(e *Ended) bool {
+	s, ok := w.alone[ends(e.Flow.Local, e.Flow.Remote)]
+	return ok && e.Since > s.since-near && e.Since < s.since+near
+}
+
+// forget forgets sightings of which no event can come any more.
+func (w *Watch) forget() {
+	for f, s := range w.alone {
+		if w.now-s.reported > wait {
+			delete(w.alone, f)
+		}
+	}
 }
 
 // lifeOf takes the life of the same connection out of those that have ended, or that are
