@@ -42,7 +42,7 @@ func (w *Watch) drop(n int) {
 
 // report gives a life that has ended, with what packets have shown of it so far.
 func (w *Watch) report(l *life) {
-	if l.taken {
+	if l.taken || l.opened != notSeen && w.counted(l.flow, l.opened) {
 		return
 	}
 	c := l.connection(max(l.over, l.since))

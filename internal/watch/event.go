@@ -36,7 +36,7 @@ func (w *Watch) Ended(e *Ended) {
 		l.reported(e)
 		return
 	}
-	if !e.Over || w.counted(e) {
+	if !e.Over || w.counted(e.Flow, e.Since) {
 		return // no look has shown it, or it was reported
 	}
 	one := *e

@@ -32,7 +32,8 @@ type Watch struct {
 	at      map[Flow]*life         // the newest ones of ended
 	cookies map[uint64]Flow        // of open
 	told    map[Flow]time.Duration // connections that were reported before their packets were over, by their beginning
-	alone   map[Flow]sighting      // connections that were reported by their packets alone
+	sights  map[Flow]sighting      // connections that were reported with their packets, the newest of their ports
+	forgot  time.Duration          // when sights were looked through
 	ending  bool
 	later   []question
 	asked   int // servers that were known when the questions were asked last
@@ -53,7 +54,7 @@ type Watch struct {
 // nil, says whether a connection that no look has shown is the service's, and whether the
 // service accepted it; otherwise it is if it goes to a server that the service uses, or comes to one of its ports.
 func New(done func(*evidence.Connection), mine func(Flow) (accepted, ok bool)) *Watch {
-	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]*life{}, cookies: map[uint64]Flow{}, told: map[Flow]time.Duration{}, alone: map[Flow]sighting{}, servers: map[netip.AddrPort]bool{}, own: map[netip.AddrPort]bool{}}
+	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]*life{}, cookies: map[uint64]Flow{}, told: map[Flow]time.Duration{}, sights: map[Flow]sighting{}, servers: map[netip.AddrPort]bool{}, own: map[netip.AddrPort]bool{}}
 	w.Sum.begin()
 	w.lives = segments.NewLives(func(*evidence.Connection) {}, nil)
 	w.lives.Ended = w.captured

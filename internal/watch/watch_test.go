@@ -276,6 +276,45 @@ func seg(at time.Duration, n int, fromServer bool, flags segments.Flags, seq, ac
 
 const ack, fin, rst = segments.FlagACK, segments.FlagFIN, segments.FlagRST
 
+// Ports are used again at once: packets show that the first connection is over before the
+// kernel's events of it come. Each counts once.
+func TestPortsThatAreUsedAgain(t *testing.T) {
+	k := newWorld(t)
+	k.opened(1)
+	k.look(100 * ms) // so that the server is known
+	const syn = segments.FlagSYN
+	ended := func(at, until time.Duration) {
+		k.w.Ended(&Ended{
+			Connection: evidence.Connection{
+				Client: flow(2).Local, Server: server, Opened: at, Since: at, Until: until,
+				Close: evidence.Close{Basis: evidence.Seen, By: evidence.ByServer, How: evidence.FIN, At: until, FIN: notSeen},
+			},
+			Flow: flow(2), Over: true,
+		})
+	}
+	for i := range 3 {
+		at := time.Duration(200+300*i) * ms
+		seq := uint32(1000 * (i + 1))
+		k.w.Segment(seg(at, 2, false, syn, seq, 0, 0))
+		k.w.Segment(seg(at+ms, 2, true, syn|ack, 7*seq, seq+1, 0))
+		k.w.Segment(seg(at+2*ms, 2, true, fin|ack, 7*seq+1, seq+1, 0))
+		k.w.Segment(seg(at+3*ms, 2, false, fin|ack, seq+1, 7*seq+2, 0))
+		k.w.Segment(seg(at+4*ms, 2, true, ack, 7*seq+2, seq+2, 0))
+	}
+	ended(500*ms, 504*ms) // that of the second one first
+	ended(800*ms, 804*ms)
+	for at := 1900 * ms; at < 12*time.Second; at += 100 * ms {
+		k.look(at)
+	}
+	k.end()
+	if n := k.w.Sum.Closes["server"]; n != 3 {
+		t.Errorf("%d closes by the server, and there were 3", n)
+	}
+	if len(k.w.sights) > 0 {
+		t.Errorf("%d sightings are kept", len(k.w.sights))
+	}
+}
+
 // Packets date a race on a connection that is older than the watch; its socket says since
 // when it had been idle.
 func TestPacketsOfAnOlderConnection(t *testing.T) {

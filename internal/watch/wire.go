@@ -42,6 +42,7 @@ func (w *Watch) captured(sight *segments.Sight) {
 		w.unsure(func() bool { return w.strange(&c) })
 		return
 	}
+	w.seen(&c)
 	w.complete(&c, l)
 	w.tell(&c)
 }
@@ -59,34 +60,43 @@ func (w *Watch) strange(c *evidence.Connection) bool {
 		}
 	}
 	if ok {
-		if len(w.alone) < maxEnded {
-			w.alone[ends(c.Client, c.Server)] = sighting{c.Since, w.now}
-		}
+		w.seen(c)
 		w.Sum.Connections++
 		w.tell(c)
 	}
 	return ok
 }
 
-// sighting is when a connection began that only packets have shown, and when it was reported.
+// sighting is when a connection began that was reported with its packets, and when that was.
 type sighting struct{ since, reported time.Duration }
 
 // near is how far apart the kernel's events and the packets date the beginning of a connection
 // at most.
 const near = 20 * time.Millisecond
 
-// counted reports whether the connection that the kernel's events show was reported by its packets
-// alone: another one of the same ports followed so soon that the events came later.
-func (w *Watch) counted(e *Ended) bool {
-	s, ok := w.alone[ends(e.Flow.Local, e.Flow.Remote)]
-	return ok && e.Since > s.since-near && e.Since < s.since+near
+// seen notes that a connection is reported with its packets.
+func (w *Watch) seen(c *evidence.Connection) {
+	if c.SYNs > 0 && len(w.sights) < maxEnded {
+		w.sights[ends(c.Client, c.Server)] = sighting{c.Since, w.now}
+	}
 }
 
-// forget forgets sightings of which no event can come any more.
+// counted reports whether a connection that began then was reported with its packets. They are
+// over at once when another connection of the same ports follows; its events come a second later.
+func (w *Watch) counted(f Flow, since time.Duration) bool {
+	s, ok := w.sights[ends(f.Local, f.Remote)]
+	return ok && since > s.since-near && since < s.since+near
+}
+
+// forget forgets sightings of which no event can come any more, once a second.
 func (w *Watch) forget() {
-	for f, s := range w.alone {
-		if w.now-s.reported > wait {
-			delete(w.alone, f)
+	if w.now-w.forgot < time.Second {
+		return
+	}
+	w.forgot = w.now
+	for f, s := range w.sights {
+		if w.now-s.reported > 2*wait {
+			delete(w.sights, f)
 		}
 	}
 }
