@@ -88,7 +88,7 @@ func (w *Watch) counted(f Flow, since time.Duration) bool {
 	return ok && since > s.since-near && since < s.since+near
 }
 
-// forget forgets sightings of which no event can come any more, once a second.
+// forget forgets old sightings, once a second: their events have come.
 func (w *Watch) forget() {
 	if w.now-w.forgot < time.Second {
 		return
