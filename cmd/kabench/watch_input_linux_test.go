@@ -50,8 +50,8 @@ func TestWatchOfBadMetrics(t *testing.T) {
 		}
 	})
 	server := httptest.NewServer(mux)
-	defer server.Close()
-	defer close(over)
+	t.Cleanup(server.Close) // after the subtests, which run together
+	t.Cleanup(func() { close(over) })
 	for path, want := range map[string]string{
 		"/slow":    "it does not answer in 3s",
 		"/html":    "it answers text/html, which is no format of metrics",
