@@ -36,8 +36,8 @@ func (w *Watch) Ended(e *Ended) {
 		l.reported(e)
 		return
 	}
-	if !e.Over {
-		return // no look has shown it
+	if !e.Over || w.counted(e.Flow, e.Since) {
+		return // no look has shown it, or it was reported
 	}
 	one := *e
 	w.unsure(func() bool {
@@ -79,8 +79,8 @@ func (w *Watch) lifeOfSocket(e *Ended) *life {
 	if l := w.open[e.Flow]; l != nil && same(l) {
 		return l
 	}
-	if n, ok := w.at[e.Flow]; ok && w.ended[n] != nil && same(w.ended[n]) {
-		return w.ended[n]
+	if l := w.at[e.Flow]; l != nil && same(l) {
+		return l
 	}
 	return nil
 }

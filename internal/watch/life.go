@@ -40,11 +40,11 @@ type life struct {
 	requests  int           // at least: between two looks there may have been several
 	longest   time.Duration // the longest idle time that it survived
 
-	end     ending
-	resets  []evidence.Reset
-	gone    *Gone
-	over    time.Duration // when the socket ended, or NotSeen
-	missing bool          // the last look did not have it
+	end    ending
+	resets []evidence.Reset
+	gone   *Gone
+	over   time.Duration // when the socket ended, or NotSeen
+	taken  bool          // its packets have completed it, and it was reported
 }
 
 // ending is how a connection was closed, as far as its socket shows.

@@ -17,14 +17,37 @@ type Pool struct {
 
 // pools compares the gauges of the service with its sockets.
 type pools struct {
-	newest   map[string]Gauges
-	compared int     // scrapes that had a look beside them
-	apart    int     // of them, those that differed by more than one connection
-	most     float64 // the largest difference
-	when     time.Duration
-	idle     [2]float64 // of that moment: the gauges' sum, and the sockets'
-	waited   float64    // the most that were pending
-	stale    int        // the most stale sockets
+	newest map[string]Gauges
+	at     time.Duration // of the newest gauges
+	silent bool          // the last scrape had none
+	when   time.Duration // when they were compared last
+	open   agreement
+	idle   agreement
+	leased agreement
+	waited float64 // the most that were pending
+	stale  int     // the most stale sockets
+}
+
+// agreement counts how often a gauge and the sockets agree.
+type agreement struct {
+	compared int        // scrapes that had a look beside them
+	apart    int        // of them, those that differed by more than one connection
+	most     float64    // the largest difference
+	then     [2]float64 // at that moment: the gauges' sum, and the sockets'
+}
+
+// compare takes what the gauges say, which is negative if they do not export it, and the sockets.
+func (a *agreement) compare(says, has float64) {
+	if says < 0 {
+		return
+	}
+	a.compared++
+	if d := max(says-has, has-says); d > 1 {
+		a.apart++
+		if d > a.most {
+			a.most, a.then = d, [2]float64{says, has}
+		}
+	}
 }
 
 const maxPools = 100
@@ -36,12 +59,19 @@ func (w *Watch) Gauges(g *Gauges) {
 	if p.newest == nil {
 		p.newest = map[string]Gauges{}
 	}
+	p.at, p.silent = max(p.at, g.At), false
 	if _, known := p.newest[g.Pool]; !known && len(p.newest) >= maxPools {
-		return
+		maps.DeleteFunc(p.newest, func(_ string, old Gauges) bool { return old.At < p.at }) // pools that are gone
+		if len(p.newest) >= maxPools {
+			return
+		}
 	}
 	p.newest[g.Pool] = *g
 	p.waited = max(p.waited, g.Pending)
 }
+
+// NoGauges says that a scrape has failed, or has no gauge: what was said before does not hold now.
+func (w *Watch) NoGauges() { w.pools.silent = true }
 
 // Pools lists the newest gauges, by name.
 func (w *Watch) Pools() (list []Gauges) {
@@ -51,11 +81,14 @@ func (w *Watch) Pools() (list []Gauges) {
 	return list
 }
 
-// total adds the gauges of all pools; -1: none exports it.
+// total adds the gauges of all pools of the newest scrape; -1: none exports it.
 func (p *pools) total() (g Gauges) {
 	g = Gauges{At: notSeen, Idle: -1, Leased: -1, Open: -1, Pending: -1, Max: -1}
 	for _, one := range p.newest {
-		g.At = max(g.At, one.At)
+		if p.silent || one.At < p.at {
+			continue // the pool is gone
+		}
+		g.At = one.At
 		for _, pair := range []struct {
 			sum *float64
 			one float64
@@ -71,23 +104,18 @@ func (p *pools) total() (g Gauges) {
 // beside is how far a scrape and a look may be apart to be compared.
 const beside = 150 * time.Millisecond
 
-// look compares the newest gauges with a look.
+// look compares the newest gauges with a look. A pool keeps stale sockets as idle ones.
 func (p *pools) look(w *Watch, look *Look) {
 	now := w.pool()
 	p.stale = max(p.stale, now.Stale)
 	g := p.total()
-	if g.At == notSeen || g.Open < 0 || g.At <= p.when || look.At-g.At > beside {
+	if g.At == notSeen || g.At <= p.when || look.At-g.At > beside {
 		return
 	}
 	p.when = g.At
-	p.compared++
-	says, has := g.Open, float64(now.Idle+now.Leased+now.Stale)
-	if d := max(says-has, has-says); d > 1 {
-		p.apart++
-		if d > p.most {
-			p.most, p.idle = d, [2]float64{says, has}
-		}
-	}
+	p.open.compare(g.Open, float64(now.Idle+now.Leased+now.Stale))
+	p.idle.compare(g.Idle, float64(now.Idle+now.Stale))
+	p.leased.compare(g.Leased, float64(now.Leased))
 }
 
 // pool counts the sockets that the service opened, as a pool does.
@@ -115,15 +143,27 @@ func (w *Watch) pool() (n Pool) {
 // PoolSays says in sentences how the gauges and the sockets agree.
 func (w *Watch) PoolSays() (says []string) {
 	p := &w.pools
-	if p.compared > 0 {
-		text := fmt.Sprintf("The pool's gauges and its sockets agreed within one connection at %d of %d scrapes.", p.compared-p.apart, p.compared)
-		if p.apart > 0 {
-			text += fmt.Sprintf(" At most they differed by %.0f: the gauges said %.0f, and there were %.0f sockets.", p.most, p.idle[0], p.idle[1])
-			if p.apart*2 > p.compared {
+	if a := p.open; a.compared > 0 {
+		text := fmt.Sprintf("The pool's gauges and its sockets agreed within one connection at %d of %d scrapes.", a.compared-a.apart, a.compared)
+		if a.apart > 0 {
+			text += fmt.Sprintf(" At most they differed by %.0f: the gauges said %.0f, and there were %.0f sockets.", a.most, a.then[0], a.then[1])
+			if a.apart*2 > a.compared {
 				text += " So the gauges count other connections too, or the pool counts connections that are gone."
 			}
 		}
 		says = append(says, text)
+	}
+	var each []string
+	for _, one := range []struct {
+		name string
+		agreement
+	}{{"idle", p.idle}, {"leased", p.leased}} {
+		if one.compared > 0 {
+			each = append(each, fmt.Sprintf("%s at %d of %d", one.name, one.compared-one.apart, one.compared))
+		}
+	}
+	if len(each) > 0 {
+		says = append(says, "One by one they agreed within one connection: "+strings.Join(each, ", ")+". A request that begins or ends between the scrape and the look makes a difference.")
 	}
 	if p.stale > 0 {
 		says = append(says, fmt.Sprintf("At most %d sockets were closed by the server and kept by the service (CLOSE_WAIT): it does not notice the close of an idle connection until it uses it.", p.stale))

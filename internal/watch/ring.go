@@ -20,6 +20,7 @@ type Ring struct {
 	Last time.Duration // how long they are kept; 0: as long as there is room
 	list []evidence.Connection
 	bad  int                       // of them, with failures
+	past time.Duration             // when Pass looked at them last
 	Left map[netip.AddrPort][2]int // connections and requests that are no longer kept, by server
 }
 
@@ -66,11 +67,15 @@ func (r *Ring) leave(c *evidence.Connection) {
 	r.Left[c.Server] = [2]int{n[0] + 1, n[1] + c.Requests + len(c.Unanswered)}
 }
 
-// Pass leaves out what is older than Last.
+// passEvery is how often a Ring looks for what is too old: it has to look at all.
+const passEvery = time.Second
+
+// Pass leaves out what is older than Last, to the second.
 func (r *Ring) Pass(now time.Duration) {
-	if r.Last == 0 {
+	if r.Last == 0 || now-r.past < passEvery {
 		return
 	}
+	r.past = now
 	r.list = slices.DeleteFunc(r.list, func(c evidence.Connection) bool {
 		old := c.Until < now-r.Last
 		if old && len(c.Unanswered) > 0 {

@@ -29,9 +29,11 @@ type Watch struct {
 	mine    func(Flow) (accepted, ok bool)
 	open    map[Flow]*life
 	ended   []*life
-	at      map[Flow]int           // in ended, of the newest
+	at      map[Flow]*life         // the newest ones of ended
 	cookies map[uint64]Flow        // of open
 	told    map[Flow]time.Duration // connections that were reported before their packets were over, by their beginning
+	sights  map[Flow]sighting      // connections that were reported with their packets, the newest of their ports
+	forgot  time.Duration          // when sights were looked through
 	ending  bool
 	later   []question
 	asked   int // servers that were known when the questions were asked last
@@ -52,7 +54,7 @@ type Watch struct {
 // nil, says whether a connection that no look has shown is the service's, and whether the
 // service accepted it; otherwise it is if it goes to a server that the service uses, or comes to one of its ports.
 func New(done func(*evidence.Connection), mine func(Flow) (accepted, ok bool)) *Watch {
-	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]int{}, cookies: map[uint64]Flow{}, told: map[Flow]time.Duration{}, servers: map[netip.AddrPort]bool{}, own: map[netip.AddrPort]bool{}}
+	w := &Watch{done: done, mine: mine, open: map[Flow]*life{}, at: map[Flow]*life{}, cookies: map[uint64]Flow{}, told: map[Flow]time.Duration{}, sights: map[Flow]sighting{}, servers: map[netip.AddrPort]bool{}, own: map[netip.AddrPort]bool{}}
 	w.Sum.begin()
 	w.lives = segments.NewLives(func(*evidence.Connection) {}, nil)
 	w.lives.Ended = w.captured
@@ -233,9 +235,9 @@ func (w *Watch) Gone(g *Gone) {
 		return // an earlier one
 	}
 	if l == nil {
-		if n, ok := w.at[g.Flow]; ok && w.ended[n] != nil && w.ended[n].gone == nil && (w.ended[n].cookie == 0 || w.ended[n].cookie == g.Cookie) {
-			w.ended[n].lastWord(g)
-			w.again(w.ended[n])
+		if over := w.at[g.Flow]; over != nil && over.gone == nil && (over.cookie == 0 || over.cookie == g.Cookie) {
+			over.lastWord(g)
+			w.again(over)
 			return
 		}
 		one := *g
@@ -314,89 +316,4 @@ func (w *Watch) ask() {
 	w.later = slices.DeleteFunc(w.later, func(q question) bool {
 		return w.now-q.at > unsureTime || fresh && q.do()
 	})
-}
-
-// finish ends a life; it waits for what other layers say about it.
-func (w *Watch) finish(l *life) {
-	if l.over == notSeen {
-		l.over = w.momentOf(l)
-	}
-	delete(w.open, l.flow)
-	delete(w.cookies, l.cookie)
-	if len(w.ended) >= maxEnded {
-		w.report(w.ended[0])
-		w.drop(1)
-	}
-	w.at[l.flow] = len(w.ended)
-	w.ended = append(w.ended, l)
-}
-
-// expire reports the connections for which no layer has more to say.
-func (w *Watch) expire() {
-	w.lives.Pass(w.now)
-	n := 0
-	for n < len(w.ended) && (w.ended[n] == nil || w.now-w.ended[n].over > wait) {
-		w.report(w.ended[n])
-		n++
-	}
-	w.drop(n)
-}
-
-// drop forgets the first n lives that have ended.
-func (w *Watch) drop(n int) {
-	if n == 0 {
-		return
-	}
-	w.ended = slices.Delete(w.ended, 0, n)
-	clear(w.at)
-	for i, l := range w.ended {
-		if l != nil {
-			w.at[l.flow] = i
-		}
-	}
-}
-
-// report gives a life that has ended, with what packets have shown of it so far.
-func (w *Watch) report(l *life) {
-	if l == nil {
-		return
-	}
-	c := l.connection(max(l.over, l.since))
-	if sight, ok := w.lives.Look(c.Client, c.Server); ok && w.wire && overlap(l, &sight.Connection) {
-		w.told[ends(c.Client, c.Server)] = sight.Since
-		c = sight.Connection
-		w.complete(&c, l)
-	}
-	w.tell(&c)
-}
-
-func (w *Watch) tell(c *evidence.Connection) {
-	w.Sum.count(c)
-	w.done(c)
-}
-
-// End ends the watch: connections that are still open are reported as open.
-func (w *Watch) End() {
-	w.ending = true
-	w.lives.End()
-	w.asked = -1
-	w.ask()
-	for _, l := range w.ended {
-		w.report(l)
-	}
-	w.ended = nil
-	for _, l := range w.open {
-		if l.gone != nil && !l.closed() {
-			l.close(w.vanished(l, 0))
-		}
-		c := l.connection(w.now)
-		if l.gone != nil {
-			w.tell(&c)
-			continue
-		}
-		w.Sum.Open++
-		w.tell(&c)
-	}
-	clear(w.open)
-	clear(w.at)
 }

@@ -276,6 +276,45 @@ func seg(at time.Duration, n int, fromServer bool, flags segments.Flags, seq, ac
 
 const ack, fin, rst = segments.FlagACK, segments.FlagFIN, segments.FlagRST
 
+// Ports are used again at once: packets show that the first connection is over before the
+// kernel's events of it come. Each counts once.
+func TestPortsThatAreUsedAgain(t *testing.T) {
+	k := newWorld(t)
+	k.opened(1)
+	k.look(100 * ms) // so that the server is known
+	const syn = segments.FlagSYN
+	ended := func(at, until time.Duration) {
+		k.w.Ended(&Ended{
+			Connection: evidence.Connection{
+				Client: flow(2).Local, Server: server, Opened: at, Since: at, Until: until,
+				Close: evidence.Close{Basis: evidence.Seen, By: evidence.ByServer, How: evidence.FIN, At: until, FIN: notSeen},
+			},
+			Flow: flow(2), Over: true,
+		})
+	}
+	for i := range 2 {
+		at := time.Duration(200+2800*i) * ms
+		seq := uint32(1000 * (i + 1))
+		k.w.Segment(seg(at, 2, false, syn, seq, 0, 0))
+		k.w.Segment(seg(at+ms, 2, true, syn|ack, 7*seq, seq+1, 0))
+		k.w.Segment(seg(at+2*ms, 2, true, fin|ack, 7*seq+1, seq+1, 0))
+		k.w.Segment(seg(at+3*ms, 2, false, fin|ack, seq+1, 7*seq+2, 0))
+		k.w.Segment(seg(at+4*ms, 2, true, ack, 7*seq+2, seq+2, 0))
+	}
+	ended(200*ms, 204*ms)
+	ended(3000*ms, 3004*ms)
+	for at := 4000 * ms; at < 12*time.Second; at += 100 * ms {
+		k.look(at)
+	}
+	k.end()
+	if n := k.w.Sum.Closes["server"]; n != 2 {
+		t.Errorf("%d closes by the server, and there were 2", n)
+	}
+	if len(k.w.sights) > 0 {
+		t.Errorf("%d sightings are kept", len(k.w.sights))
+	}
+}
+
 // Packets date a race on a connection that is older than the watch; its socket says since
 // when it had been idle.
 func TestPacketsOfAnOlderConnection(t *testing.T) {
@@ -376,9 +415,20 @@ func TestPoolAgainstItsSockets(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	want := "The pool's gauges and its sockets agreed within one connection at 17 of 20 scrapes. At most they differed by 5: the gauges said 15, and there were 10 sockets."
-	if says := k.w.PoolSays(); len(says) != 3 || says[0] != want {
+	each := "One by one they agreed within one connection: idle at 17 of 20, leased at 20 of 20. A request that begins or ends between the scrape and the look makes a difference."
+	if says := k.w.PoolSays(); len(says) != 4 || says[0] != want || says[1] != each {
 		t.Errorf("%q", says)
 	}
+	defer func() { // a scrape that fails leaves nothing of the gauges, and a pool that is gone does not count
+		k.w.NoGauges()
+		if _, known := k.w.Figures()["pool.pending"]; known {
+			t.Error("gauges are known after a scrape has failed")
+		}
+		k.w.Gauges(&Gauges{At: 3000 * ms, Pool: "another", Idle: 2, Leased: -1, Open: -1, Pending: -1, Max: -1})
+		if p := k.w.Now(); p.SaysIdle != 2 || p.Pending != -1 {
+			t.Errorf("after another pool: %+v", p)
+		}
+	}()
 	f := k.w.Figures()
 	if f["pool.pending"] != 3 || f["connections.stale"] != 1 || f["connections"] != 10 || f["ports.left"] != 28222 {
 		t.Errorf("%v", f)

@@ -42,6 +42,7 @@ func (w *Watch) captured(sight *segments.Sight) {
 		w.unsure(func() bool { return w.strange(&c) })
 		return
 	}
+	w.seen(&c)
 	w.complete(&c, l)
 	w.tell(&c)
 }
@@ -59,19 +60,53 @@ func (w *Watch) strange(c *evidence.Connection) bool {
 		}
 	}
 	if ok {
+		w.seen(c)
 		w.Sum.Connections++
 		w.tell(c)
 	}
 	return ok
 }
 
+// sighting is when a connection began that was reported with its packets, and when that was.
+type sighting struct{ since, reported time.Duration }
+
+// near is how far apart the kernel's events and the packets date the beginning of a connection
+// at most.
+const near = 20 * time.Millisecond
+
+// seen notes that a connection is reported with its packets.
+func (w *Watch) seen(c *evidence.Connection) {
+	if c.SYNs > 0 && len(w.sights) < maxEnded {
+		w.sights[ends(c.Client, c.Server)] = sighting{c.Since, w.now}
+	}
+}
+
+// counted reports whether a connection that began then was reported with its packets. They are
+// over at once when another connection of the same ports follows; its events come a second later.
+func (w *Watch) counted(f Flow, since time.Duration) bool {
+	s, ok := w.sights[ends(f.Local, f.Remote)]
+	return ok && since > s.since-near && since < s.since+near
+}
+
+// forget forgets old sightings, once a second: their events have come.
+func (w *Watch) forget() {
+	if w.now-w.forgot < time.Second {
+		return
+	}
+	w.forgot = w.now
+	for f, s := range w.sights {
+		if w.now-s.reported > 2*wait {
+			delete(w.sights, f)
+		}
+	}
+}
+
 // lifeOf takes the life of the same connection out of those that have ended, or that are
 // open when the watch ends.
 func (w *Watch) lifeOf(c *evidence.Connection) *life {
 	for _, f := range []Flow{{c.Client, c.Server}, {c.Server, c.Client}} {
-		if n, ok := w.at[f]; ok && w.ended[n] != nil && overlap(w.ended[n], c) {
-			l := w.ended[n]
-			w.ended[n] = nil
+		if l := w.at[f]; l != nil && overlap(l, c) {
+			l.taken = true
 			delete(w.at, f)
 			return l
 		}

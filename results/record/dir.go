@@ -26,6 +26,9 @@ var ErrTorn = errors.New("the end was not written whole")
 // ErrNotARun means that a directory holds no run.
 var ErrNotARun = errors.New("not a run directory: it holds neither run.json nor exchanges.ndjson.zst")
 
+// fileWatch is the document of 'kabench watch', which has a directory like that of a run.
+const fileWatch = "watch.json"
+
 // Open opens the directory path. It fails if the directory does not exist, or if no
 // run was written to it (ErrNotARun).
 func Open(path string) (*Dir, error) {
@@ -43,6 +46,9 @@ func Open(path string) (*Dir, error) {
 		if _, err := os.Stat(d.file(name)); err == nil {
 			return d, nil
 		}
+	}
+	if _, err := os.Stat(d.file(fileWatch)); err == nil {
+		return nil, fmt.Errorf("%s: %w; it has the results of 'kabench watch': open %s, or give its packets.pcapng to 'kabench autopsy'", path, ErrNotARun, d.file("report.html"))
 	}
 	return nil, fmt.Errorf("%s: %w", path, ErrNotARun)
 }

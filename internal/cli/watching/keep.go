@@ -2,7 +2,6 @@ package watching
 
 import (
 	"encoding/csv"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -44,7 +43,7 @@ func (d *session) claim() error {
 func (d *session) write(condition string) {
 	doc, err := d.document(condition)
 	if err != nil {
-		d.failed = errors.Join(d.failed, err)
+		d.miss(err)
 		return
 	}
 	d.progress.End()
@@ -58,6 +57,7 @@ func (d *session) write(condition string) {
 		return
 	}
 	d.keep(doc, dir)
+	d.kept(dir)
 	d.old = append(d.old, dir)
 	d.rotate()
 }
@@ -65,7 +65,15 @@ func (d *session) write(condition string) {
 // miss notes that results could not be written. The watch goes on.
 func (d *session) miss(err error) {
 	fmt.Fprintf(d.s.Errors, "kabench: not written: %v\n", err)
-	d.failed = errors.Join(d.failed, err)
+	d.fail(err)
+}
+
+// fail keeps the first error, with which the command ends: a disk that is full for weeks
+// makes very many.
+func (d *session) fail(err error) {
+	if d.failed == nil {
+		d.failed = err
+	}
 }
 
 // rotate removes the oldest results of conditions beyond the size that is kept, except the
@@ -126,9 +134,14 @@ func (d *session) keep(doc *Document, dir string) {
 		}
 	}
 	file(fileDocument, doc.encode)
-	page := filepath.Join(dir, filePage)
 	file(filePage, func(w io.Writer) error { return d.writePage(w, doc) })
-	fmt.Fprintf(d.s.Err, "results: %s\n", page)
+}
+
+// kept says where the results are.
+func (d *session) kept(dir string) {
+	if dir != "" {
+		fmt.Fprintf(d.s.Err, "results: %s\n", filepath.Join(dir, filePage))
+	}
 }
 
 // writeSeries writes the state over time as comma-separated values.

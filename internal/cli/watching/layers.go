@@ -101,7 +101,7 @@ func (l *layers) look(w *watch.Watch, now func() time.Duration, segment func(*se
 		l.freed.Take(w.Gone)
 	}
 	if l.gauges != nil {
-		l.complaints = append(l.complaints, l.gauges.take(w.Gauges)...)
+		l.complaints = append(l.complaints, l.gauges.take(w)...)
 	}
 	if look, err = l.looker.Look(); err != nil {
 		return look, err

@@ -21,6 +21,7 @@ type scraper struct {
 
 	mu         sync.Mutex
 	list       []watch.Gauges // guarded by mu; not taken yet
+	none       bool           // guarded by mu; the newest read has no gauge
 	complaints []string       // guarded by mu
 	saw        watch.Sees     // guarded by mu
 }
@@ -46,6 +47,7 @@ func (p *scraper) run(ctx context.Context) {
 		list, complaints := p.reader.Read(ctx)
 		p.mu.Lock()
 		if ctx.Err() == nil {
+			p.none = len(list) == 0
 			p.list, p.complaints, p.saw = append(p.list, list...), append(p.complaints, complaints...), p.reader.Sees()
 		}
 		p.mu.Unlock()
@@ -61,12 +63,15 @@ func (p *scraper) run(ctx context.Context) {
 	}
 }
 
-// take passes on the gauges that were read since the last call, and returns new complaints.
-func (p *scraper) take(do func(*watch.Gauges)) (complaints []string) {
+// take gives w the gauges that were read since the last call, and returns new complaints.
+func (p *scraper) take(w *watch.Watch) (complaints []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.list {
-		do(&p.list[i])
+		w.Gauges(&p.list[i])
+	}
+	if p.none {
+		w.NoGauges()
 	}
 	complaints = p.complaints
 	p.list, p.complaints = nil, nil

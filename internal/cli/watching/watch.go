@@ -105,7 +105,7 @@ input; 130 stopped before --for was over.`,
 	f.StringVar(&o.facts, "facts", "", "write the server with the most failures to this YAML file, for lint --server, lab --as and forecast")
 	f.DurationVar(&o.every, "every", 100*time.Millisecond, "how often to look at the sockets; seldomer if a look costs more than 2 % of a core")
 	f.DurationVar(&o.scrape, "scrape", time.Second, "how often to ask for the gauges")
-	f.StringSliceVar(&o.layers, "layers", nil, "use only these layers, of "+strings.Join(layerNames, ", "))
+	f.StringSliceVar(&o.layers, "layers", nil, "use only these layers beside the sockets, of "+strings.Join(layerNames, ", "))
 	return c
 }
 
@@ -134,6 +134,12 @@ func (o *options) check(c *cobra.Command) error {
 		return wrong("--ring, --times and --keep need --until")
 	case o.ring < 0, o.times < 0:
 		return wrong("--ring and --times: want a value above 0")
+	}
+	if len(o.layers) > 0 && o.metrics != "" && !o.uses("gauges") {
+		return wrong("--metrics is for the layer gauges; add it to --layers, or leave --metrics out")
+	}
+	if o.metrics == "" && len(o.layers) > 0 && o.uses("gauges") {
+		return wrong("--layers gauges needs --metrics URL, at which the service shows them")
 	}
 	for _, name := range o.layers {
 		if !known(name) {
@@ -221,9 +227,12 @@ func (o *options) addresses(ctx context.Context, wrong func(string, ...any) erro
 		}
 	}
 	for _, text := range o.listens {
-		_, port, err := net.SplitHostPort(text)
+		host, port, err := net.SplitHostPort(text)
 		if err != nil {
 			port = text
+		}
+		if host != "" {
+			return wrong("--listen %s: want a port without an address, for example :%s; it counts at all addresses", text, port)
 		}
 		number, err := strconv.ParseUint(port, 10, 16)
 		if err != nil || number == 0 {

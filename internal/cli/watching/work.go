@@ -42,7 +42,7 @@ type session struct {
 	held     int // how often the condition has held
 	found    int // requests that met the end of their connection
 	notes    []string
-	failed   error  // of a file
+	failed   error  // the first one of a file
 	drawn    []byte // the newest page
 	drawnAt  time.Time
 	old      []string
@@ -114,15 +114,28 @@ func (o *options) mine() func(watch.Flow) (accepted, ok bool) {
 // ours says which connections are those that ask for the gauges: they are no business of the
 // service's pool. nil: none.
 func (o *options) ours() func(watch.Flow) bool {
-	u, err := url.Parse(o.metrics)
-	if err != nil || o.metrics == "" || len(o.to) > 0 || len(o.ports) > 0 {
+	port, ok := o.ownPort()
+	if !ok {
 		return nil
 	}
-	port, err := strconv.ParseUint(u.Port(), 10, 16)
-	if err != nil {
-		port = 80
+	return func(f watch.Flow) bool { return f.Local.Port() == port }
+}
+
+// ownPort is the port at which the service shows its gauges; ok is false if nothing is left
+// out because of it.
+func (o *options) ownPort() (port uint16, ok bool) {
+	u, err := url.Parse(o.metrics)
+	if err != nil || o.metrics == "" || !o.uses("gauges") || len(o.to) > 0 || len(o.ports) > 0 {
+		return 0, false
 	}
-	return func(f watch.Flow) bool { return f.Local.Port() == uint16(port) }
+	if u.Port() == "" {
+		if u.Scheme == "https" {
+			return 443, true
+		}
+		return 80, true
+	}
+	n, err := strconv.ParseUint(u.Port(), 10, 16)
+	return uint16(n), err == nil
 }
 
 // watches reports whether an address is one of the targets or ports.
@@ -141,6 +154,9 @@ func (d *session) begin() {
 	fmt.Fprintln(d.s.Err, d.title())
 	for _, text := range watch.Layers(d.layers.sees()) {
 		fmt.Fprintln(d.s.Err, "  "+text)
+	}
+	if port, ok := d.o.ownPort(); ok {
+		fmt.Fprintf(d.s.Err, "  connections that come to port %d are left out, because it serves the gauges; --listen :%d watches them\n", port, port)
 	}
 }
 
@@ -254,8 +270,8 @@ const pauseFor = 10 * time.Second
 // end judges what was seen, prints it and keeps it.
 func (d *session) end(ctx context.Context, why ending) error {
 	sees, err := d.layers.end(d.w, d.now, d.segment)
-	d.failed = errors.Join(d.failed, err)
 	d.sees = sees
+	d.fail(err)
 	d.w.End()
 	doc, err := d.document("")
 	if err != nil {
@@ -263,13 +279,10 @@ func (d *session) end(ctx context.Context, why ending) error {
 	}
 	doc.Interrupted = why == stopped && d.o.length > 0
 	d.page.final(func() []byte { return d.drawPage(doc, false) })
-	if err := d.print(doc); err != nil {
-		return err
-	}
-	if err := doc.Verdict.WriteFacts(d.s, d.o.facts); err != nil {
-		return err
-	}
-	d.keep(doc, d.dir)
+	d.keep(doc, d.dir) // before it is printed: who reads that may have gone
+	d.fail(d.print(doc))
+	d.fail(doc.Verdict.WriteFacts(d.s, d.o.facts))
+	d.kept(d.dir)
 	d.page.close(ctx)
 	switch {
 	case d.failed != nil:

@@ -24,12 +24,16 @@ const (
 	maxBytes = 16 << 20  // of an answer
 	maxLine  = 64 << 10  // bytes; a longer one holds no gauge of a pool
 	maxPools = 1000      // of one answer
+	maxLines = 20_000    // of an answer, with the name of a gauge of a pool
 	noLimit  = 1<<31 - 1 // the largest int of Java, which pools without a limit show as theirs
 	maxValue = 1e9       // connections; what says more lies
 )
 
 // errTooLarge is the error of an answer with more than maxBytes.
 var errTooLarge = fmt.Errorf("it is larger than %d MB", maxBytes>>20)
+
+// errTooMany is the error of an answer with more than maxLines.
+var errTooMany = fmt.Errorf("it has more than %d lines with gauges of pools", maxLines)
 
 // parse reads the gauges of pools in the text format of Prometheus or in OpenMetrics, and
 // complains about lines that it had to leave out. Pools come in the order of their names.
@@ -40,7 +44,7 @@ func parse(in io.Reader, t table) (list []watch.Gauges, complaints []string, err
 	all := &io.LimitedReader{R: in, N: maxBytes + 1}
 	lines := bufio.NewReaderSize(all, maxLine)
 	pools := map[string]*values{}
-	for err == nil {
+	for n := 0; err == nil; {
 		var line []byte
 		line, err = lines.ReadSlice('\n')
 		if errors.Is(err, bufio.ErrBufferFull) {
@@ -53,10 +57,13 @@ func parse(in io.Reader, t table) (list []watch.Gauges, complaints []string, err
 		if !is {
 			continue
 		}
+		if n++; n > maxLines {
+			return nil, complaints, errTooMany
+		}
 		name := string(nameOf(line))
 		metrics, wrong := parseLine(line)
 		if wrong != nil {
-			complaints = append(complaints, fmt.Sprintf("%s: %v", name, wrong))
+			complaints = append(complaints, fmt.Sprintf("%s is not understood: %v", name, wrong))
 			continue
 		}
 		for _, m := range metrics {
@@ -147,7 +154,7 @@ func add(pools map[string]*values, meanings []meaning, m *dto.Metric) string {
 		}
 		v := poolOf(pools, is.client, labels)
 		if v == nil {
-			return fmt.Sprintf(": there are more than %d pools", maxPools)
+			return fmt.Sprintf(" is of more than %d pools", maxPools)
 		}
 		v.at[is.field] = max(0, v.at[is.field]) + value
 		return ""

@@ -27,7 +27,7 @@ type Reader struct {
 }
 
 // mostSaid bounds how many different complaints a Reader makes.
-const mostSaid = 50
+const mostSaid = 200
 
 // New makes a Reader of the endpoint at a URL; times of gauges are since began. dial connects,
 // as from another network namespace; nil: from here. The error says what is wrong with the URL.
@@ -81,27 +81,32 @@ func (r *Reader) Read(ctx context.Context) (list []watch.Gauges, complaints []st
 	case err == nil && len(list) == 0:
 		err = errors.New("it has no gauge of a pool that kabench knows; internal/watch/gauges/names.txt has their names")
 	}
+	var news []string
+	for _, c := range complaints {
+		name, _, _ := strings.Cut(c, " ") // of the metric: its values may differ each time
+		news = append(news, r.news(name, c)...)
+	}
 	if err != nil {
 		r.sees.Lacks = fmt.Sprintf("%s: %v", plain(r.url), err)
-		complaints = append(complaints, err.Error())
-	} else {
+		return list, append(news, r.news(err.Error(), err.Error())...)
+	}
+	r.sees.Says = "idle, leased and pending as one pool says"
+	if len(list) > 1 {
 		r.sees.Says = fmt.Sprintf("idle, leased and pending as %d pools say", len(list))
 	}
-	return list, r.news(complaints)
+	return list, news
 }
 
 // Sees says what the last read saw.
 func (r *Reader) Sees() watch.Sees { return r.sees }
 
-// news returns the complaints that are new, with the endpoint.
-func (r *Reader) news(complaints []string) (list []string) {
-	for _, c := range complaints {
-		if !r.said[c] && len(r.said) < mostSaid {
-			r.said[c] = true
-			list = append(list, fmt.Sprintf("metrics at %s: %s", plain(r.url), c))
-		}
+// news returns a complaint with the endpoint, if there was none about the same before.
+func (r *Reader) news(about, complaint string) []string {
+	if r.said[about] || len(r.said) >= mostSaid {
+		return nil
 	}
-	return list
+	r.said[about] = true
+	return []string{fmt.Sprintf("metrics at %s: %s", plain(r.url), complaint)}
 }
 
 func (r *Reader) read(ctx context.Context) ([]watch.Gauges, []string, error) {
