@@ -6,10 +6,14 @@ import (
 	"github.com/kabench/kabench/internal/evidence"
 )
 
-// Event counts what the kernel reports of a socket. Who closed first follows from all the
-// events of a socket: see internal/watch/closes, whose result Ended takes.
+// Event counts what the kernel reports of a socket, if its connection is the service's: the
+// kernel reports those of all processes. Who closed first follows from all the events of a
+// socket: see internal/watch/closes, whose result Ended takes.
 func (w *Watch) Event(e *Event) {
 	w.pass(e.At)
+	if _, ours := w.belongs(e.Flow); !ours {
+		return
+	}
 	switch e.Kind {
 	case ResetSent:
 		w.Sum.reset("sent", e.Reason)

@@ -591,3 +591,18 @@ func TestServersThatBecomeKnown(t *testing.T) {
 		t.Errorf("%d connections, %d closed by the server: %+v", len(list), closed, list)
 	}
 }
+
+// The kernel reports RSTs of all processes; those of the service's own connections count.
+func TestResetsOfOthersAreNotCounted(t *testing.T) {
+	at := netip.MustParseAddrPort
+	mine := Flow{at("10.0.0.1:40000"), at("10.0.0.2:80")}
+	w := New(func(*evidence.Connection) {}, func(f Flow) (accepted, ok bool) { return false, f == mine })
+	for _, f := range []Flow{mine, {at("10.0.0.1:40001"), at("10.0.0.3:80")}} {
+		for _, kind := range []EventKind{ResetReceived, ResetSent, Retransmitted} {
+			w.Event(&Event{Kind: kind, Flow: f})
+		}
+	}
+	if s := w.Sum; s.Resets["received"] != 1 || s.Resets["sent"] != 1 || s.Retransmits != 1 {
+		t.Errorf("%v, %d sent again", s.Resets, s.Retransmits)
+	}
+}
