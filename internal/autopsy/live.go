@@ -3,7 +3,6 @@ package autopsy
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/kabench/kabench/internal/capture"
@@ -70,21 +69,11 @@ func (c *collector) slowly(s *Slow, e evidence.Exchange, nth int) {
 
 // cannotLive lists what no live view can say about these connections.
 func (c *collector) cannotLive(list []Failure) (says []string) {
-	met := func(m evidence.Meeting) bool {
-		return slices.ContainsFunc(list, func(f Failure) bool { return f.Met == m })
-	}
-	if met(evidence.Crossed) || met(evidence.Late) {
+	met := metBy(list)
+	if met[evidence.Crossed] || met[evidence.Late] {
 		says = append(says, "When the server's close left: it was seen at the client. Watch the server at the same time, or capture there.")
 	}
-	if met(evidence.Arrived) {
-		says = append(says, "Whether the server executed the requests that had arrived: its log says so, or a capture behind it.")
-	}
-	if met(evidence.Lost) {
-		says = append(says, "Where the packets were lost. Capture at the server at the same time: if they do not arrive there, a machine in between drops them.")
-	}
-	if met(evidence.Abandoned) {
-		says = append(says, "Why the response was late. Capture at the server, to see whether it was late there too.")
-	}
+	says = append(says, met.unseen()...)
 	if len(c.list) > 0 {
 		says = append(says, "What the requests were, and which status the responses had: no payload is read. Where one response ends and the next request begins follows from the directions of the data.")
 	}

@@ -297,6 +297,31 @@ func (v *Verdict) nothing() {
 	v.Headline = text + "."
 }
 
+// met has the ways in which requests met the end of their connection.
+type met map[evidence.Meeting]bool
+
+func metBy(list []Failure) met {
+	all := met{}
+	for _, f := range list {
+		all[f.Met] = true
+	}
+	return all
+}
+
+// unseen lists what only the server, or a capture there, could say about these meetings.
+func (m met) unseen() (says []string) {
+	if m[evidence.Arrived] {
+		says = append(says, "Whether the server executed the requests that had arrived: its log says so, or a capture behind it.")
+	}
+	if m[evidence.Lost] {
+		says = append(says, "Where the packets were lost. Capture at the server at the same time: if they do not arrive there, a machine in between drops them.")
+	}
+	if m[evidence.Abandoned] {
+		says = append(says, "Why the response was late. Capture at the server, to see whether it was late there too.")
+	}
+	return says
+}
+
 // cannot lists what the captures cannot say, and which further capture would.
 func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (says []string) {
 	client, server := false, false
@@ -304,21 +329,11 @@ func (c *collector) cannot(v *Verdict, sum *capture.Summary, list []Failure) (sa
 		client = client || p.Near == evidence.ByClient
 		server = server || p.Near == evidence.ByServer
 	}
-	met := func(m evidence.Meeting) bool {
-		return slices.ContainsFunc(list, func(f Failure) bool { return f.Met == m })
-	}
-	if met(evidence.Crossed) && client && !server {
+	met := metBy(list)
+	if met[evidence.Crossed] && client && !server {
 		says = append(says, "When the server's close left: it was seen at the client. Capture at the server at the same time.")
 	}
-	if met(evidence.Arrived) {
-		says = append(says, "Whether the server executed the requests that had arrived: its log says so, or a capture behind it.")
-	}
-	if met(evidence.Lost) {
-		says = append(says, "Where the packets were lost. Capture at the server at the same time: if they do not arrive there, a machine in between drops them.")
-	}
-	if met(evidence.Abandoned) {
-		says = append(says, "Why the response was late. Capture at the server, to see whether it was late there too.")
-	}
+	says = append(says, met.unseen()...)
 	tls, guessed, middle, missing := 0, 0, 0, 0
 	for i := range c.list {
 		one := &c.list[i]

@@ -17,6 +17,7 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/profiles/network"
 )
 
@@ -32,7 +33,7 @@ type served struct {
 
 func serve(t *testing.T, cfg network.DNS, links ...network.Link) served {
 	t.Helper()
-	needSandbox(t)
+	sandboxtest.Need(t)
 	n, err := sandbox.Start(network.Config{
 		Hosts: []network.Host{{Name: "a"}, {Name: "b"}, {Name: "dns"}}, Links: links, DNS: &cfg, BrokenIPv6: true,
 		Record: network.Record{Packets: 1 << 10},

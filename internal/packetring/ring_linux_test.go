@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/vishvananda/netlink"
 )
 
@@ -22,7 +23,7 @@ var up = sync.OnceValue(func() error {
 // serve starts a server. exchange passes 1,000 bytes and 5,000 back over a new connection to it.
 func serve(t *testing.T, address string) (at netip.AddrPort, exchange func()) {
 	t.Helper()
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func TestEverything(t *testing.T) {
 
 // What the ring has no room for is counted.
 func TestLost(t *testing.T) {
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}

@@ -7,13 +7,14 @@ import (
 	"github.com/kabench/kabench/dialers/pool"
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/lab"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
 )
 
 // Where no packets can be seen, the server's story is what is left.
 func TestAlone(t *testing.T) {
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}

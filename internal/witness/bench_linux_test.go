@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kabench/kabench/dialers/pool"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/profiles/script"
 )
 
@@ -42,7 +43,7 @@ func BenchmarkRequests(b *testing.B) {
 }
 
 func serveForBench(b *testing.B) served {
-	needSandbox(b)
+	sandboxtest.Need(b)
 	if err := up(); err != nil {
 		b.Fatal(err)
 	}

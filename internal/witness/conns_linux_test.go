@@ -24,6 +24,7 @@ import (
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/packetring"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
@@ -141,7 +142,7 @@ func TestRefused(t *testing.T) {
 
 // A SYN that nothing answers is a dial that has not ended, not a failed one.
 func TestUnansweredSYN(t *testing.T) {
-	needSandbox(t)
+	sandboxtest.Need(t)
 	n, err := sandbox.Start(network.Config{
 		Hosts:  []network.Host{{Name: "server"}},
 		Links:  []network.Link{{Between: [2]string{network.ClientName, "server"}, Conditions: network.Conditions{Loss: 1}}},
@@ -216,7 +217,7 @@ func TestTakesTheServersPackets(t *testing.T) {
 
 // Without CAP_NET_RAW there is nothing to be seen, and the error says so.
 func TestNotAllowed(t *testing.T) {
-	needSandbox(t)
+	sandboxtest.Need(t)
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread without the right ends with the goroutine

@@ -18,6 +18,7 @@ import (
 	"github.com/kabench/kabench/generator"
 	"github.com/kabench/kabench/internal/lab"
 	"github.com/kabench/kabench/internal/sandbox"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/profiles/network"
 	"github.com/kabench/kabench/profiles/script"
 	"github.com/kabench/kabench/results"
@@ -43,7 +44,7 @@ type served struct {
 // onLoopback serves cfg on lo; behind a link if there is a delay.
 func onLoopback(t *testing.T, cfg script.Server, delay time.Duration) served {
 	t.Helper()
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func inNetwork(t *testing.T, cfg script.Server, delay time.Duration) served {
 // behind serves cfg on a host of a private network, behind a link.
 func behind(t *testing.T, cfg script.Server, link network.Link) served {
 	t.Helper()
-	needSandbox(t)
+	sandboxtest.Need(t)
 	link.Between = [2]string{network.ClientName, "server"}
 	n, err := sandbox.Start(network.Config{
 		Hosts:  []network.Host{{Name: "server"}},

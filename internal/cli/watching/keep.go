@@ -137,10 +137,11 @@ func (d *session) keep(doc *Document, dir string) {
 	file(filePage, func(w io.Writer) error { return d.writePage(w, doc) })
 }
 
-// kept says where the results are.
+// kept prints where the results are, unless they could not be written.
 func (d *session) kept(dir string) {
-	if dir != "" {
-		fmt.Fprintf(d.s.Err, "results: %s\n", filepath.Join(dir, filePage))
+	page := filepath.Join(dir, filePage)
+	if _, err := os.Stat(page); dir != "" && err == nil {
+		fmt.Fprintf(d.s.Err, "results: %s\n", page)
 	}
 }
 

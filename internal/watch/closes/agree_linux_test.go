@@ -20,6 +20,7 @@ import (
 
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/internal/watch"
 	"github.com/kabench/kabench/internal/watch/closes"
 	"github.com/kabench/kabench/internal/watch/kernel"
@@ -172,7 +173,7 @@ type pairs struct {
 
 func listen(t testing.TB, address string) *pairs {
 	t.Helper()
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}

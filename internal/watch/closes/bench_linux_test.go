@@ -16,6 +16,7 @@ import (
 
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/internal/watch"
 	"github.com/kabench/kabench/internal/watch/closes"
 	"github.com/kabench/kabench/internal/watch/kernel"
@@ -148,7 +149,7 @@ func processorTime(b *testing.B, whose int) time.Duration {
 // behindLink returns a listener whose clients are in a network namespace of their own,
 // behind a pair of devices.
 func behindLink(b *testing.B) *pairs {
-	needSandbox(b)
+	sandboxtest.Need(b)
 	asked, dialed := make(chan *net.TCPAddr), make(chan *net.TCPConn)
 	made := make(chan error)
 	name := strconv.FormatInt(time.Now().UnixNano()%1e9, 36)

@@ -70,12 +70,6 @@ func New(ends watch.Ends, done func(*Life)) *Fold {
 	return &Fold{done: done, ends: ends, listens: map[netip.AddrPort]bool{}, open: map[uint64]*Life{}, flows: map[watch.Flow]*Life{}}
 }
 
-// Watch adds ends.
-func (f *Fold) Watch(ends watch.Ends) {
-	f.ends.Listens = append(f.ends.Listens, ends.Listens...)
-	f.ends.Targets = append(f.ends.Targets, ends.Targets...)
-}
-
 // Add takes the next event.
 func (f *Fold) Add(e watch.Event) {
 	f.Advance(e.At)

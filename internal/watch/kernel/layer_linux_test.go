@@ -15,6 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/internal/watch"
 )
 
@@ -56,7 +57,7 @@ func start(t testing.TB, want Want) *Layer {
 // server accepts connections, says one byte and closes.
 func server(t testing.TB, network, address string) netip.AddrPort {
 	t.Helper()
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}

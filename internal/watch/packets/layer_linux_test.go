@@ -19,6 +19,7 @@ import (
 
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/internal/watch"
 )
 
@@ -92,7 +93,7 @@ func follow(t *testing.T, l *Layer, n int) (all []evidence.Connection) {
 }
 
 func TestRace(t *testing.T) {
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func TestRace(t *testing.T) {
 
 // The socket is opened in the namespace of the service, and this process stays in its own.
 func TestAnotherNamespace(t *testing.T) {
-	needSandbox(t)
+	sandboxtest.Need(t)
 	type place struct {
 		file     string
 		listener net.Listener

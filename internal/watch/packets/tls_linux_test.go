@@ -12,13 +12,14 @@ import (
 
 	"github.com/kabench/kabench/internal/evidence"
 	"github.com/kabench/kabench/internal/evidence/segments"
+	"github.com/kabench/kabench/internal/sandbox/sandboxtest"
 	"github.com/kabench/kabench/internal/watch"
 )
 
 // Real connections of HTTP over TLS: the goodbyes of TLS and the control frames of HTTP/2 are
 // neither requests nor responses, and it does not matter who closes.
 func TestSealed(t *testing.T) {
-	needSandbox(t)
+	sandboxtest.Need(t)
 	if err := up(); err != nil {
 		t.Fatal(err)
 	}
